@@ -1,0 +1,95 @@
+"""The JAX backend: stop gradient is ``jax.lax.stop_gradient``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array as Array
+from jax.scipy.special import erfc as erfc
+
+from .native import mechanisms as mechanisms
+from .transforms import (
+    compile as compile,
+    grad as grad,
+    jvp as jvp,
+    scan as scan,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
+)
+
+name = "jax"
+version: str = jax.__version__
+
+float16 = jnp.dtype("float16")
+float32 = jnp.dtype("float32")
+half = (float16, jnp.dtype("bfloat16"))
+floating = (*half, float32, jnp.dtype("float64"))
+
+
+def stop_gradient(x: Array, /) -> Array:
+    stopped: Array = jax.lax.stop_gradient(x)
+    return stopped
+
+
+def differentiating() -> bool:
+    """Always: nothing tells a function that JAX traces whether its derivative will be taken."""
+    return True
+
+
+def same_shape(x: Array, y: Array, /) -> bool:
+    return x.shape == y.shape
+
+
+def astype(x: Array, dtype: Any, /) -> Array:
+    return x.astype(dtype)
+
+
+def asarray(x: Any, /, *, dtype: Any = None) -> Array:
+    return jnp.asarray(x, dtype=dtype)
+
+
+def to_numpy(x: Array, /) -> Any:
+    return np.asarray(x)
+
+
+def sum(x: Array, /, *, axis: int | None = None) -> Array:
+    return jnp.sum(x, axis=axis)
+
+
+def mean(x: Array, /, *, axis: int | None = None) -> Array:
+    return jnp.mean(x, axis=axis)
+
+
+def max(x: Array, /, *, axis: int | None = None) -> Array:
+    return jnp.max(x, axis=axis)
+
+
+def argmax(x: Array, /, *, axis: int) -> Array:
+    return jnp.argmax(x, axis=axis)
+
+
+def concat(xs: Sequence[Array], /, *, axis: int = 0) -> Array:
+    return jnp.concatenate(list(xs), axis=axis)
+
+
+def stack(xs: Sequence[Array], /, *, axis: int = 0) -> Array:
+    return jnp.stack(list(xs), axis=axis)
+
+
+atan = jnp.arctan
+exp = jnp.exp
+isfinite = jnp.isfinite
+log = jnp.log
+maximum = jnp.maximum
+minimum = jnp.minimum
+ones_like = jnp.ones_like
+round = jnp.round
+sign = jnp.sign
+sqrt = jnp.sqrt
+tanh = jnp.tanh
+where = jnp.where
+zeros_like = jnp.zeros_like

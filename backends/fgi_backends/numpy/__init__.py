@@ -1,0 +1,100 @@
+"""The NumPy backend: values and slopes. NumPy has no automatic differentiation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+name = "numpy"
+version: str = np.__version__
+Array = (ndarray, np.generic)
+
+float16 = np.dtype("float16")
+float32 = np.dtype("float32")
+half: tuple[Any, ...] = (float16,)
+try:
+    import ml_dtypes
+except ImportError:  # NumPy itself has no bfloat16
+    pass
+else:
+    half = (float16, np.dtype(ml_dtypes.bfloat16))
+floating = (*half, float32, np.dtype("float64"))
+
+# No custom-gradient mechanism, as no gradient.
+mechanisms: Mapping[str, Callable[..., Any]] = {}
+
+
+def stop_gradient(x: Any, /) -> Any:
+    return x
+
+
+def differentiating() -> bool:
+    """Never."""
+    return False
+
+
+def where(condition: Any, x: Any, y: Any, /) -> Any:
+    return np.where(condition, x, y)
+
+
+def erfc(x: Any, /) -> Any:
+    # NumPy has no error function; that of the C library is as exact as SciPy's, one call a number.
+    return np.vectorize(math.erfc, otypes=[np.float64])(x).astype(x.dtype)
+
+
+def same_shape(x: Any, y: Any, /) -> bool:
+    return bool(x.shape == y.shape)
+
+
+def astype(x: Any, dtype: Any, /) -> Any:
+    return x.astype(dtype, copy=False)
+
+
+def asarray(x: Any, /, *, dtype: Any = None) -> Any:
+    return np.asarray(x, dtype=dtype)
+
+
+def to_numpy(x: Any, /) -> Any:
+    return np.asarray(x)
+
+
+def sum(x: Any, /, *, axis: int | None = None) -> Any:
+    return np.sum(x, axis=axis)
+
+
+def mean(x: Any, /, *, axis: int | None = None) -> Any:
+    return np.mean(x, axis=axis)
+
+
+def max(x: Any, /, *, axis: int | None = None) -> Any:
+    return np.max(x, axis=axis)
+
+
+def argmax(x: Any, /, *, axis: int) -> Any:
+    return np.argmax(x, axis=axis)
+
+
+def concat(xs: Sequence[Any], /, *, axis: int = 0) -> Any:
+    return np.concatenate(list(xs), axis=axis)
+
+
+def stack(xs: Sequence[Any], /, *, axis: int = 0) -> Any:
+    return np.stack(list(xs), axis=axis)
+
+
+atan = np.arctan
+exp = np.exp
+isfinite = np.isfinite
+log = np.log
+maximum = np.maximum
+minimum = np.minimum
+ones_like = np.ones_like
+round = np.round
+sign = np.sign
+sqrt = np.sqrt
+tanh = np.tanh
+zeros_like = np.zeros_like

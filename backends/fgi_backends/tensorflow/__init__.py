@@ -1,0 +1,102 @@
+"""The TensorFlow backend: stop gradient is ``tf.stop_gradient``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow import Tensor
+
+from .native import mechanisms as mechanisms
+from .transforms import (
+    compile as compile,
+    grad as grad,
+    jvp as jvp,
+    scan as scan,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
+)
+
+name = "tensorflow"
+version: str = tf.__version__
+Array = (tf.Tensor, tf.Variable)
+
+float16 = tf.float16
+float32 = tf.float32
+half = (tf.float16, tf.bfloat16)
+floating = (*half, tf.float32, tf.float64)
+
+
+def stop_gradient(x: Tensor, /) -> Tensor:
+    return tf.stop_gradient(x)
+
+
+def differentiating() -> bool:
+    """Always: a tape or accumulator may be recording outside the function that is traced."""
+    return True
+
+
+def where(condition: Tensor, x: Any, y: Any, /) -> Tensor:
+    # tf.where makes a Python number float32, whatever the dtype of the other branch.
+    if not tf.is_tensor(x):
+        x = tf.cast(x, y.dtype)
+    if not tf.is_tensor(y):
+        y = tf.cast(y, x.dtype)
+    return tf.where(condition, x, y)
+
+
+def same_shape(x: Tensor, y: Tensor, /) -> bool:
+    # Dimensions that are not known while tracing fit any.
+    return bool(x.shape.is_compatible_with(y.shape))
+
+
+def astype(x: Tensor, dtype: Any, /) -> Tensor:
+    return tf.cast(x, dtype)
+
+
+def asarray(x: Any, /, *, dtype: Any = None) -> Tensor:
+    return tf.convert_to_tensor(x, dtype=dtype)
+
+
+def to_numpy(x: Tensor, /) -> Any:
+    return x.numpy()
+
+
+def sum(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    return tf.reduce_sum(x, axis=axis)
+
+
+def mean(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    return tf.reduce_mean(x, axis=axis)
+
+
+def max(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    return tf.reduce_max(x, axis=axis)
+
+
+def argmax(x: Tensor, /, *, axis: int) -> Tensor:
+    return tf.argmax(x, axis=axis)
+
+
+def concat(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+    return tf.concat(list(xs), axis=axis)
+
+
+def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+    return tf.stack(list(xs), axis=axis)
+
+
+atan = tf.math.atan
+erfc = tf.math.erfc
+exp = tf.math.exp
+isfinite = tf.math.is_finite
+log = tf.math.log
+maximum = tf.math.maximum
+minimum = tf.math.minimum
+ones_like = tf.ones_like
+round = tf.math.round
+sign = tf.math.sign
+sqrt = tf.math.sqrt
+tanh = tf.math.tanh
+zeros_like = tf.zeros_like

@@ -1,0 +1,80 @@
+"""Differentiation by tape and accumulator, ``tf.function``, and ``tf.while_loop`` over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
+
+ZERO = tf.UnconnectedGradients.ZERO
+
+
+def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
+    both = value_and_grad(f, argnums=argnums)
+    return lambda *args: both(*args)[1]
+
+
+def value_and_grad(
+    f: Callable[..., Any], *, argnums: int = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    def both(*args: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            tape.watch(tf.nest.flatten(args[argnums]))
+            value = f(*args)
+            target = value[0] if has_aux else value
+        return value, tape.gradient(target, args[argnums], unconnected_gradients=ZERO)
+
+    return both
+
+
+def jvp(
+    f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[Any, Any]:
+    flat = tf.nest.flatten(primals), tf.nest.flatten(tangents)
+    with tf.autodiff.ForwardAccumulator(*flat) as accumulator:
+        y = f(*primals)
+    return y, accumulator.jvp(y, unconnected_gradients=ZERO)
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(tf.nest.flatten(primals))
+        y = f(*primals)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        gradients = tape.gradient(
+            y, primals, output_gradients=cotangent, unconnected_gradients=ZERO
+        )
+        return tuple(gradients)
+
+    return y, pullback
+
+
+def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
+    compiled: Callable[..., Any] = tf.function(f)
+    return compiled
+
+
+def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
+    steps = int(tf.nest.flatten(xs)[0].shape[0])
+
+    def at(t: Any) -> Any:
+        return tf.nest.map_structure(lambda x: x[t], xs)
+
+    # The first step stands outside the loop: it tells the structure and the dtypes of the outputs.
+    carry, y = step(carry, at(0))
+    buffers = tf.nest.map_structure(
+        lambda part: tf.TensorArray(part.dtype, steps, element_shape=part.shape).write(0, part), y
+    )
+
+    def body(t: Any, carry: Any, buffers: Any) -> tuple[Any, Any, Any]:
+        carry, y = step(carry, at(t))
+        return t + 1, carry, tf.nest.map_structure(lambda b, part: b.write(t, part), buffers, y)
+
+    _, carry, buffers = tf.while_loop(
+        lambda t, *_: t < steps, body, (1, carry, buffers), maximum_iterations=steps - 1
+    )
+    return carry, tf.nest.map_structure(lambda buffer: buffer.stack(), buffers)

@@ -1,0 +1,110 @@
+"""The PyTorch backend: stop gradient is ``Tensor.detach``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from .native import mechanisms as mechanisms
+from .script import bypass as bypass, inject as inject
+from .transforms import (
+    compile as compile,
+    grad as grad,
+    jvp as jvp,
+    scan as scan,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
+)
+
+name = "torch"
+version: str = torch.__version__
+Array = Tensor
+
+float16 = torch.float16
+float32 = torch.float32
+half = (torch.float16, torch.bfloat16)
+floating = (*half, torch.float32, torch.float64)
+
+
+def stop_gradient(x: Tensor, /) -> Tensor:
+    return x.detach()
+
+
+def differentiating() -> bool:
+    """Whether a derivative can be asked for: reverse mode is on, or a transform is at work.
+
+    Forward AD and ``torch.func`` differentiate under ``no_grad`` too, so that both are asked.
+    """
+    return (
+        torch.is_grad_enabled()
+        or forward_ad._current_level >= 0
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
+def isfinite(x: Tensor, /) -> Tensor:
+    # Two passes in eager mode where torch.isfinite makes four; the detach keeps them off the graph.
+    return x.detach().abs() < float("inf")
+
+
+def sign(x: Tensor, /) -> Tensor:
+    # torch.sign gives 0 at NaN, the array API and the other frameworks NaN.
+    return torch.where(x.detach().isnan(), x, torch.sign(x))
+
+
+def same_shape(x: Tensor, y: Tensor, /) -> bool:
+    return x.shape == y.shape
+
+
+def astype(x: Tensor, dtype: torch.dtype, /) -> Tensor:
+    return x.to(dtype)
+
+
+def asarray(x: Any, /, *, dtype: torch.dtype | None = None) -> Tensor:
+    return torch.asarray(x, dtype=dtype)
+
+
+def to_numpy(x: Tensor, /) -> Any:
+    return x.detach().cpu().numpy()
+
+
+def sum(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    return torch.sum(x) if axis is None else torch.sum(x, dim=axis)
+
+
+def mean(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    return torch.mean(x) if axis is None else torch.mean(x, dim=axis)
+
+
+def max(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    return torch.amax(x) if axis is None else torch.amax(x, dim=axis)
+
+
+def argmax(x: Tensor, /, *, axis: int) -> Tensor:
+    return torch.argmax(x, dim=axis)
+
+
+def concat(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+    return torch.cat(list(xs), dim=axis)
+
+
+def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+    return torch.stack(list(xs), dim=axis)
+
+
+atan = torch.atan
+erfc = torch.erfc
+exp = torch.exp
+log = torch.log
+maximum = torch.maximum
+minimum = torch.minimum
+ones_like = torch.ones_like
+round = torch.round
+sqrt = torch.sqrt
+tanh = torch.tanh
+where = torch.where
+zeros_like = torch.zeros_like

@@ -1,0 +1,53 @@
+"""PyTorch's own custom-gradient mechanism: ``torch.autograd.Function``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["mechanisms"]
+
+Elementwise = Callable[[Tensor], Tensor]
+
+
+class _ValueAndSlope(torch.autograd.Function):
+    """Forward ``value(x)``, backward and jvp ``slope(x)`` times what comes in."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, value: Elementwise, slope: Elementwise) -> Tensor:
+        return value(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, _, ctx.slope = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return grad * ctx.slope(x), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        (x,) = ctx.saved_tensors
+        dy: Tensor = tangent * ctx.slope(x)
+        return dy
+
+
+def autograd_function(value: Elementwise, slope: Elementwise) -> Elementwise:
+    def function(x: Tensor) -> Tensor:
+        y: Tensor = _ValueAndSlope.apply(x, value, slope)  # type: ignore[no-untyped-call]
+        return y
+
+    return function
+
+
+mechanisms: Mapping[str, Callable[[Elementwise, Elementwise], Elementwise]] = {
+    "autograd_function": autograd_function,
+}

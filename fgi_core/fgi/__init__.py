@@ -1,0 +1,61 @@
+"""Forward gradient injection: value of f, gradient of your choice, in every framework.
+
+    y = f(x0) + g'(x0) * (x - x0),   x0 = stop_gradient(x)
+
+Importing this package loads no framework. ``fgi.injection`` holds the one definition,
+``fgi.surrogates`` the catalogue, ``fgi.dispatch`` the choice of a backend.
+"""
+
+from . import functional, surrogates
+from .definition import Surrogate, surrogate
+from .dispatch import (
+    available_backends,
+    get_backend,
+    namespace,
+    register_backend,
+    set_backend,
+    use_backend,
+)
+from .inference import inference_mode
+from .injection import bypass, inject, stop_gradient, tangent
+from .parameters import number, positive, unit
+from .transforms import compile, grad, jvp, scan, value_and_grad, vjp
+from .values import Heaviside, Round, Sign, heaviside, round, sign
+
+__version__ = "0.1.0"
+
+from_config = Surrogate.from_config
+
+__all__ = [
+    "Heaviside",
+    "Round",
+    "Sign",
+    "Surrogate",
+    "available_backends",
+    "bypass",
+    "compile",
+    "from_config",
+    "functional",
+    "get_backend",
+    "grad",
+    "heaviside",
+    "inference_mode",
+    "inject",
+    "jvp",
+    "namespace",
+    "number",
+    "positive",
+    "register_backend",
+    "round",
+    "scan",
+    "set_backend",
+    "sign",
+    "stop_gradient",
+    "surrogate",
+    "surrogates",
+    "tangent",
+    "unit",
+    "use_backend",
+    "value_and_grad",
+    "vjp",
+]

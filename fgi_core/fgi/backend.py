@@ -1,0 +1,104 @@
+"""What a backend is: a plain module that satisfies ``Backend``.
+
+The names are those of the array-API standard and mean the same in every backend, except for
+``erfc`` (SciPy's) and the few that this library exists for: ``stop_gradient``,
+``differentiating``, ``mechanisms``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+__all__ = ["Array", "Autodiff", "Backend"]
+
+Array: TypeAlias = Any
+"""An array of whichever framework; Python's type system cannot say "the same one as ``x``"."""
+
+
+class Backend(Protocol):
+    """The array namespace that formulas are written in, as ``fgi.namespace(x)`` returns it."""
+
+    @property
+    def name(self) -> str:
+        """The framework's import name: ``"torch"``."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def Array(self) -> Any:  # noqa: N802, it is a type
+        """The array type, or a tuple of types, for ``isinstance``."""
+
+    @property
+    def floating(self) -> tuple[Any, ...]:
+        """Every real floating dtype the backend has."""
+
+    @property
+    def half(self) -> tuple[Any, ...]:
+        """Those of 16 bits; slopes are computed in ``float32`` for them."""
+
+    @property
+    def float32(self) -> Any: ...
+
+    @property
+    def mechanisms(self) -> Mapping[str, Callable[..., Callable[[Any], Any]]]:
+        """The framework's own custom-gradient mechanisms, each ``make(value, slope)``."""
+
+    def stop_gradient(self, x: Any, /) -> Any:
+        """``x``, with derivative zero."""
+
+    def differentiating(self) -> bool:
+        """Whether a derivative can be asked for here; where it cannot, only values are computed."""
+
+    def same_shape(self, x: Any, y: Any, /) -> bool: ...
+
+    def astype(self, x: Any, dtype: Any, /) -> Any: ...
+    def asarray(self, x: Any, /, *, dtype: Any = None) -> Any: ...
+    def to_numpy(self, x: Any, /) -> Any: ...
+    def ones_like(self, x: Any, /) -> Any: ...
+    def zeros_like(self, x: Any, /) -> Any: ...
+
+    def isfinite(self, x: Any, /) -> Any: ...
+    def where(self, condition: Any, x: Any, y: Any, /) -> Any:
+        """At least one branch is an array; a Python number takes its dtype."""
+
+    def maximum(self, x: Any, y: Any, /) -> Any: ...
+    def minimum(self, x: Any, y: Any, /) -> Any: ...
+    def sign(self, x: Any, /) -> Any: ...
+    def round(self, x: Any, /) -> Any:
+        """To the nearest integer, half to even."""
+
+    def sqrt(self, x: Any, /) -> Any: ...
+    def exp(self, x: Any, /) -> Any: ...
+    def log(self, x: Any, /) -> Any: ...
+    def tanh(self, x: Any, /) -> Any: ...
+    def atan(self, x: Any, /) -> Any: ...
+    def erfc(self, x: Any, /) -> Any:
+        """The complementary error function."""
+
+    def sum(self, x: Any, /, *, axis: int | None = None) -> Any: ...
+    def mean(self, x: Any, /, *, axis: int | None = None) -> Any: ...
+    def max(self, x: Any, /, *, axis: int | None = None) -> Any: ...
+    def argmax(self, x: Any, /, *, axis: int) -> Any: ...
+    def concat(self, xs: Sequence[Any], /, *, axis: int = 0) -> Any: ...
+    def stack(self, xs: Sequence[Any], /, *, axis: int = 0) -> Any: ...
+
+
+class Autodiff(Backend, Protocol):
+    """A backend whose framework differentiates; trees are the framework's own (pytree, nest)."""
+
+    def grad(self, f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]: ...
+    def value_and_grad(
+        self, f: Callable[..., Any], *, argnums: int = 0, has_aux: bool = False
+    ) -> Callable[..., Any]: ...
+    def jvp(
+        self, f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]
+    ) -> tuple[Any, Any]: ...
+    def vjp(
+        self, f: Callable[..., Any], *primals: Any
+    ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]: ...
+    def compile(self, f: Callable[..., Any], /) -> Callable[..., Any]: ...
+    def scan(
+        self, step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any
+    ) -> tuple[Any, Any]: ...

@@ -1,0 +1,164 @@
+"""The one definition. Freeze the point, expand around it:
+
+    x0 = sg(x)                 sg = stop gradient: identity forward, zero derivative
+    d  = x - x0                value exactly 0, derivative exactly 1
+    y  = f(x0) + L(x0)[d]      value f(x), derivative L, for any L that is linear in d
+
+Three things make it exact in floating point.
+
+*Infinity and NaN.* inf - inf is NaN. The point is therefore z = where(isfinite(x), x, 0): the value
+is f(x) for every x, L is only ever evaluated where it is finite, and the derivative is 0 where x
+is not finite.
+
+*Contraction.* A compiler may fuse a product into the subtraction that uses it, a*b - r becoming
+fma(a, b, -r): were x = a*b, the value of x - sg(x) would be the rounding error of a*b. The operand
+of the subtraction is the result of a selection, never a product, so there is nothing to fuse.
+
+*The sign of zero.* -0.0 + 0.0 is 0.0, but -0.0 - 0.0 is -0.0. The expansion is therefore written
+with minus signs, y = f - L[x0 - z]: for slopes >= 0 even the zeros of f keep their sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .backend import Array, Backend
+from .dispatch import describe, owner, together
+from .inference import value_only
+
+__all__ = ["bypass", "inject", "stop_gradient", "tangent"]
+
+
+def frozen(xp: Backend, x: Array) -> tuple[Array, Array]:
+    """The frozen point x0 and x0 - z, whose value is 0 and whose derivative is -1.
+
+    The one place that chooses how the seed is made; both hazards named above are settled here.
+    """
+    z = xp.where(xp.isfinite(x), x, 0.0)
+    x0 = xp.stop_gradient(z)
+    minus_d = x0 - z
+    return x0, minus_d
+
+
+def expand(xp: Backend, x: Array, fx: Array, linear: Callable[[Array, Array], Array]) -> Array:
+    """y = f(x0) + L(x0)[d], with L = ``linear(x0, d)`` and ``fx`` already computed and stopped."""
+    x0, minus_d = frozen(xp, x)
+    return fx - linear(x0, minus_d)
+
+
+def stop_gradient(x: Array) -> Array:
+    """The same array, with derivative zero.
+
+        sg(x) = x,   d sg(x) / dx = 0
+
+    Shape and dtype: any, kept. Underneath: ``Tensor.detach``, ``jax.lax.stop_gradient``,
+    ``tf.stop_gradient``.
+
+    Errors: TypeError where ``x`` is not an array.
+    """
+    return owner(x, "fgi.stop_gradient").stop_gradient(x)
+
+
+def tangent(x: Array) -> Array:
+    """The tangent seed: value exactly 0, derivative exactly 1 (0 where ``x`` is not finite).
+
+        d = z - sg(z),   z = x where finite, else 0
+
+    Shape and dtype: those of ``x``, which is real floating.
+
+    Errors: TypeError where ``x`` is no such array.
+    """
+    xp = floating_owner("fgi.tangent", x)
+    if value_only(xp):
+        return xp.zeros_like(x)
+    _, minus_d = frozen(xp, x)
+    return 0.0 - minus_d
+
+
+def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
+    """Forward gradient injection: value ``fx``, derivative ``gdx`` with respect to ``x``.
+
+        y = sg(fx) + sg(gdx) * (x - sg(x))
+
+    Shapes: ``fx`` has that of ``x``; ``gdx`` too, or is a number or broadcasts to it. Dtypes:
+    that of ``x``, real floating; ``fx`` may be bool; the result has dtype and shape of ``x``.
+    Where ``x`` is infinite or NaN the value is ``fx`` and the derivative 0; a slope that is not
+    finite where ``x`` is makes the value NaN. The second derivative is zero.
+
+    Errors: TypeError for what is no real floating array, for arrays of two frameworks; ValueError
+    for shapes that do not fit.
+
+    Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11, there ``fgi(x, fx, fdx)``; written as an
+    expansion, see ``fgi.injection``.
+    """
+    xp = floating_owner("fgi.inject", x)
+    together("fgi.inject", x, fx=fx, gdx=gdx)
+    if not isinstance(fx, xp.Array):
+        raise TypeError(f"fgi.inject: fx is {describe(fx)}; expected an array shaped like x")
+    if not xp.same_shape(fx, x):
+        raise ValueError(
+            f"fgi.inject: fx is {describe(fx)} and x is {describe(x)}; expected equal shapes; "
+            f"broadcast fx first"
+        )
+    fx = xp.astype(xp.stop_gradient(fx), x.dtype)
+    if value_only(xp):
+        return fx
+    slope = gdx
+    if isinstance(gdx, xp.Array):
+        gdx = xp.astype(xp.stop_gradient(gdx), x.dtype)
+        # The slope that came along was computed at x itself, and may be NaN where x is not finite.
+        slope = xp.where(xp.isfinite(x), gdx, 0.0)
+        check_result_shape("fgi.inject", "gdx", xp, slope, x)
+    return expand(xp, x, fx, lambda _, d: slope * d)
+
+
+def bypass(fx: Array, gx: Array) -> Array:
+    """Value of ``fx``, gradient of ``gx``: every derivative of every order is that of ``gx``.
+
+        y = sg(fx) + (gx - sg(gx))
+
+    Shapes: equal; dtype: that of ``gx``, real floating; ``fx`` may be bool. Where ``gx`` is
+    infinite or NaN the value is ``fx`` and the derivative 0.
+
+    Errors: TypeError for what is no real floating array, for arrays of two frameworks; ValueError
+    for shapes that differ.
+
+    Source: Otte 2024 (arXiv:2406.00177), Eq. 3 and Listing 1; the straight-through estimator of
+    the JAX manual.
+    """
+    xp = floating_owner("fgi.bypass", gx, "gx")
+    if not isinstance(fx, xp.Array):
+        theirs = owner(fx, "fgi.bypass", "fx")
+        raise TypeError(
+            f"fgi.bypass: gx is an array of {xp.name}, fx one of {theirs.name}; expected arrays "
+            f"of one framework; convert one of them"
+        )
+    if not xp.same_shape(fx, gx):
+        raise ValueError(
+            f"fgi.bypass: fx is {describe(fx)} and gx is {describe(gx)}; expected equal shapes; "
+            f"broadcast fx first"
+        )
+    fx = xp.astype(xp.stop_gradient(fx), gx.dtype)
+    if value_only(xp):
+        return fx
+    return expand(xp, gx, fx, lambda _, d: d)
+
+
+def floating_owner(caller: str, x: Array, argument: str = "x") -> Backend:
+    """The backend for ``x``, which must be a real floating array."""
+    xp = owner(x, caller, argument)
+    if x.dtype not in xp.floating:
+        raise TypeError(
+            f"{caller}: {argument} is {describe(x)}; expected float16, bfloat16, float32 or "
+            f"float64; cast it first: fgi.namespace({argument}).astype({argument}, ...)"
+        )
+    return xp
+
+
+def check_result_shape(caller: str, argument: str, xp: Backend, y: Array, x: Array) -> None:
+    """Whatever was combined with ``x`` must not have broadcast the result away from its shape."""
+    if not xp.same_shape(y, x):
+        raise ValueError(
+            f"{caller}: x is {describe(x)}, {argument} makes the result {describe(y)}; expected "
+            f"the shape of x; reshape {argument} so that it broadcasts to x"
+        )

@@ -1,0 +1,208 @@
+"""Immutable values with checked parameters: what surrogates and value functions have in common.
+
+A definition is a class whose annotated fields are its parameters::
+
+    class ATan(Surrogate):
+        alpha: Number = positive(2.0)
+
+It becomes a frozen dataclass. Equal parameters make equal objects; numbers are compared by value,
+arrays by identity, since an array has no truth value to compare by.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
+
+from .backend import Array, Backend
+from .dispatch import describe, owner
+
+__all__ = ["Definition", "Number", "number", "positive", "unit"]
+
+Number: TypeAlias = float | Array
+"""A Python number, or a floating array of the framework, which is then differentiable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """An open or closed interval that a number must lie in."""
+
+    text: str
+    contains: Callable[[float], bool]
+
+
+ANY = Range("a finite number", math.isfinite)
+POSITIVE = Range("a number > 0", lambda v: 0 < v < math.inf)
+UNIT = Range("a number from 0 to 1", lambda v: 0 <= v <= 1)
+
+
+def number(default: float, *, range: Range = ANY) -> Any:
+    """A parameter that is any finite number, or an array."""
+    return dataclasses.field(default=default, metadata={"range": range})
+
+
+def positive(default: float) -> Any:
+    """A parameter > 0, or an array."""
+    return number(default, range=POSITIVE)
+
+
+def unit(default: float) -> Any:
+    """A parameter from 0 to 1, or an array."""
+    return number(default, range=UNIT)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(number, positive, unit))
+class Definition:
+    """An immutable, hashable, picklable value with a name and parameters."""
+
+    name: ClassVar[str]
+    """Under which ``to_config`` stores it, and ``fgi.functional`` has it where fgi defines it."""
+
+    _by_name: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls, *, name: str | None = None) -> None:
+        # eq=False: the generated comparison would ask arrays for a truth value.
+        dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        if Definition in cls.__bases__:
+            cls._by_name = {}
+            return
+        if name is None:
+            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+        cls.name = name if ours else f"{cls.__module__}:{cls.__qualname__}"
+        cls._by_name[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "range" in field.metadata:
+                checked = self._checked(field.name, field.metadata["range"])
+                object.__setattr__(self, field.name, checked)
+
+    def _checked(self, name: str, range: Range) -> Number:
+        value = getattr(self, name)
+        kind = type(self).__name__
+        if is_number(value):
+            if not range.contains(value):
+                raise ValueError(f"{kind}: {name} is {value!r}; expected {range.text}")
+            return float(value)
+        if hasattr(value, "dtype") and hasattr(value, "shape"):
+            xp = owner(value, kind, name)
+            if value.dtype in xp.floating:
+                return value
+        came = repr(value) if isinstance(value, str | bool | complex) else describe(value)
+        raise TypeError(f"{kind}: {name} is {came}; expected {range.text}, or a floating array")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """Those parameters that are arrays."""
+        return {name: v for name, v in vars(self).items() if hasattr(v, "dtype")}
+
+    def in_dtype(self, xp: Backend, dtype: Any) -> Self:
+        """The same definition with its arrays, if any, in the dtype that is computed in."""
+        arrays = self.arrays
+        if not arrays:
+            return self
+        return self.replace(**{name: xp.astype(value, dtype) for name, value in arrays.items()})
+
+    def replace(self, **parameters: Any) -> Self:
+        """The same definition with some parameters changed."""
+        return dataclasses.replace(self, **parameters)  # type: ignore[type-var]
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        def key(value: Any) -> Any:
+            return ("array", id(value)) if hasattr(value, "dtype") else value
+
+        return (type(self), *(key(value) for value in vars(self).values()))
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{f.name}={getattr(self, f.name)!r}"
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]
+            if "range" in f.metadata or getattr(self, f.name) != f.default
+        )
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def to_config(self) -> dict[str, Any]:
+        """Name and parameters as what JSON can hold; ``fgi.from_config`` makes the equal object.
+
+        Errors: TypeError where a parameter is an array or a function, which JSON cannot hold.
+        """
+        config: dict[str, Any] = {"name": self.name}
+        for name, value in self.parameters.items():
+            if isinstance(value, Definition):
+                config[name] = value.to_config()
+            elif is_number(value):
+                config[name] = value
+            else:
+                raise TypeError(
+                    f"{type(self).__name__}.to_config: {name} is {describe(value)}; expected a "
+                    f"number; write .replace({name}=float(...)).to_config()"
+                )
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The object whose ``to_config`` this is.
+
+        Errors: TypeError where ``config`` is no mapping with a name; ValueError for a name that
+        nothing imported so far defines, or for parameters that the definition has not.
+        """
+        if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
+            raise TypeError(
+                f"fgi.from_config: config is {config!r}; expected a mapping such as "
+                f"{{'name': 'atan', 'alpha': 2.0}}"
+            )
+        definition = cls.by_name(config["name"])
+        parameters = {name: value for name, value in config.items() if name != "name"}
+        fields = {f.name: f for f in dataclasses.fields(definition)}  # type: ignore[arg-type]
+        unknown = [name for name in parameters if name not in fields]
+        if unknown:
+            raise ValueError(
+                f"fgi.from_config: {config['name']} has no parameter {', '.join(unknown)}; "
+                f"expected {', '.join(fields)}"
+            )
+        for name, value in parameters.items():
+            default = fields[name].default
+            if isinstance(value, Mapping) and isinstance(default, Definition):
+                parameters[name] = type(default).from_config(value)
+        return definition(**parameters)
+
+    @classmethod
+    def by_name(cls, name: str) -> type[Self]:
+        """The class of that name.
+
+        Errors: ValueError naming the close ones, where there is none.
+        """
+        if name in cls._by_name:
+            found: type[Self] = cls._by_name[name]
+            return found
+        import difflib
+
+        close = difflib.get_close_matches(name, cls._by_name, n=3)
+        raise ValueError(
+            f"fgi: unknown {cls.__name__.lower()} {name!r}; "
+            + (f"did you mean {' or '.join(close)}? " if close else "")
+            + f"expected one of {', '.join(n for n in cls._by_name if ':' not in n)}, or one of "
+            f"your own, imported before"
+        )

@@ -1,0 +1,134 @@
+"""Differentiation, compilation and the time loop: thin, over the framework's own.
+
+``f`` takes and returns arrays in nested dicts, lists and tuples. Which framework is decided when
+the result is called, by the same rules as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import TYPE_CHECKING, Any, cast
+
+from .backend import Array
+from .dispatch import choice, namespace, owner
+from .inference import in_inference_mode
+
+if TYPE_CHECKING:
+    from .backend import Autodiff
+
+__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
+
+
+def _arrays(tree: Any) -> Iterator[Any]:
+    """The arrays of a nested container, enough of them to see the framework."""
+    if isinstance(tree, dict):
+        for value in tree.values():
+            yield from _arrays(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from _arrays(value)
+    elif hasattr(tree, "dtype") and hasattr(tree, "shape"):
+        yield tree
+
+
+def _backend(caller: str, *trees: Any) -> Autodiff:
+    first = next(_arrays(trees), None)
+    backend = namespace() if first is None else owner(first, caller, "the first array")
+    if not hasattr(backend, caller.removeprefix("fgi.")):
+        raise TypeError(
+            f"{caller}: {backend.name} has no automatic differentiation; expected arrays of "
+            f"torch, jax or tensorflow; convert them, or call derivative(x) for the slope itself"
+        )
+    return cast("Autodiff", backend)
+
+
+def grad(f: Callable[..., Array], *, argnums: int = 0) -> Callable[..., Any]:
+    """The gradient of a scalar function with respect to its argument ``argnums``.
+
+        grad(f)(x, ...) = df/dx
+
+    Returns a function of the same arguments whose result has structure, shapes and dtypes of that
+    argument. Errors: TypeError for arrays that no framework differentiates.
+    """
+
+    @wraps(f)
+    def gradient(*args: Any) -> Any:
+        return _backend("fgi.grad", *args).grad(f, argnums=argnums)(*args)
+
+    return gradient
+
+
+def value_and_grad(
+    f: Callable[..., Any], *, argnums: int = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """Value and gradient of a scalar function: ``(f(x, ...), df/dx)``.
+
+    With ``has_aux``, ``f`` returns ``(value, anything)`` and so does the first of the pair.
+    Errors: TypeError for arrays that no framework differentiates.
+    """
+
+    @wraps(f)
+    def both(*args: Any) -> tuple[Any, Any]:
+        backend = _backend("fgi.value_and_grad", *args)
+        value, gradient = backend.value_and_grad(f, argnums=argnums, has_aux=has_aux)(*args)
+        return value, gradient
+
+    return both
+
+
+def jvp(
+    f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[Any, Any]:
+    """Forward mode: ``(f(x), J(x) v)`` for ``primals = (x, ...)`` and ``tangents = (v, ...)``.
+
+    Structure, shapes and dtypes of the tangents are those of the primals.
+    Errors: TypeError for arrays that no framework differentiates.
+    """
+    return _backend("fgi.jvp", primals).jvp(f, primals, tangents)
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Reverse mode: ``(f(x), u -> (u J(x), ...))``, one cotangent of an input for each primal.
+
+    Errors: TypeError for arrays that no framework differentiates.
+    """
+    return _backend("fgi.vjp", primals).vjp(f, *primals)
+
+
+def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
+    """``torch.compile``, ``jax.jit`` or ``tf.function``, whichever the arguments ask for.
+
+    Traces again after ``set_backend``, ``use_backend`` and ``inference_mode``, in every framework.
+    Errors: TypeError for arrays that no framework compiles.
+    """
+    compiled: dict[Any, Callable[..., Any]] = {}
+
+    @wraps(f)
+    def call(*args: Any) -> Any:
+        backend = _backend("fgi.compile", *args)
+        chosen = choice()
+        state = (backend.name, isinstance(chosen, str), in_inference_mode())
+        if state not in compiled:
+            # A function of its own for each state: jax.jit shares traces by the identity of f.
+            compiled[state] = backend.compile(lambda *args: f(*args))
+        return compiled[state](*args)
+
+    return call
+
+
+def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
+    """The time loop: ``carry, y = step(carry, x)`` for each ``x`` along the first axis of ``xs``.
+
+    Returns the last carry and the outputs, stacked along a new first axis. ``jax.lax.scan`` in
+    JAX, a while loop in TensorFlow, a Python loop in PyTorch. At least one step.
+    Errors: TypeError for arrays of a framework without one; ValueError for no steps.
+    """
+    backend = _backend("fgi.scan", xs, carry)
+    for x in _arrays(xs):
+        if not x.shape or x.shape[0] == 0:
+            raise ValueError(
+                f"fgi.scan: xs holds an array of shape {tuple(x.shape)}; expected at least one "
+                f"step along the first axis"
+            )
+    return backend.scan(step, carry, xs)
