@@ -51,6 +51,9 @@ class Backend(Protocol):
     def differentiating(self) -> bool:
         """Whether a derivative can be asked for here; where it cannot, only values are computed."""
 
+    def finfo(self, dtype: Any, /) -> Any:
+        """The limits of a floating dtype: ``max`` is its largest number."""
+
     def same_shape(self, x: Any, y: Any, /) -> bool: ...
 
     def astype(self, x: Any, dtype: Any, /) -> Any: ...
@@ -59,7 +62,6 @@ class Backend(Protocol):
     def ones_like(self, x: Any, /) -> Any: ...
     def zeros_like(self, x: Any, /) -> Any: ...
 
-    def isfinite(self, x: Any, /) -> Any: ...
     def where(self, condition: Any, x: Any, y: Any, /) -> Any:
         """At least one branch is an array; a Python number takes its dtype."""
 

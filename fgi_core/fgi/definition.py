@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
-from .injection import check_result_shape, expand, floating_owner
+from .injection import check_result_shape, expand, finite, floating_owner
 from .parameters import ANY, Definition, is_number, number
 from .values import Value, heaviside
 
@@ -159,8 +159,8 @@ class NativeTwin:
     def slope(self, x: Array) -> Array:
         """g'(x), and 0 where ``x`` is not finite."""
         xp = floating_owner("native", x)
-        finite = xp.isfinite(x)
-        return xp.where(finite, self.surrogate.derivative(xp.where(finite, x, 0.0)), 0.0)
+        inside = finite(xp, x)
+        return xp.where(inside, self.surrogate.derivative(xp.where(inside, x, 0.0)), 0.0)
 
 
 def surrogate(slope: Callable[Concatenate[Array, P], Array]) -> Callable[P, Surrogate]:

@@ -6,13 +6,15 @@
 
 Three things make it exact in floating point.
 
-*Infinity and NaN.* inf - inf is NaN. The point is therefore z = where(isfinite(x), x, 0): the value
-is f(x) for every x, L is only ever evaluated where it is finite, and the derivative is 0 where x
-is not finite.
+*Infinity and NaN.* inf - inf is NaN. The point is therefore z = where(|x| <= max, x, 0): the value
+is f(x) for every x, L is only ever evaluated where x is finite, and the derivative is 0 where x is
+not.
 
 *Contraction.* A compiler may fuse a product into the subtraction that uses it, a*b - r becoming
 fma(a, b, -r): were x = a*b, the value of x - sg(x) would be the rounding error of a*b. The operand
-of the subtraction is the result of a selection, never a product, so there is nothing to fuse.
+of the subtraction is the result of a selection, never a product, so there is nothing to fuse. The
+selection asks |x| <= max and not |x| < inf, because LLVM removes the latter where it can prove x
+finite (an integer times a constant), and then fuses after all.
 
 *The sign of zero.* -0.0 + 0.0 is 0.0, but -0.0 - 0.0 is -0.0. The expansion is therefore written
 with minus signs, y = f - L[x0 - z]: for slopes >= 0 even the zeros of f keep their sign.
@@ -29,12 +31,17 @@ from .inference import value_only
 __all__ = ["bypass", "inject", "stop_gradient", "tangent"]
 
 
+def finite(xp: Backend, x: Array) -> Array:
+    """Where ``x`` is neither infinite nor NaN, as booleans; off the graph."""
+    return abs(xp.stop_gradient(x)) <= float(xp.finfo(x.dtype).max)
+
+
 def frozen(xp: Backend, x: Array) -> tuple[Array, Array]:
     """The frozen point x0 and x0 - z, whose value is 0 and whose derivative is -1.
 
     The one place that chooses how the seed is made; both hazards named above are settled here.
     """
-    z = xp.where(xp.isfinite(x), x, 0.0)
+    z = xp.where(finite(xp, x), x, 0.0)
     x0 = xp.stop_gradient(z)
     minus_d = x0 - z
     return x0, minus_d
@@ -107,7 +114,7 @@ def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
     if isinstance(gdx, xp.Array):
         gdx = xp.astype(xp.stop_gradient(gdx), x.dtype)
         # The slope that came along was computed at x itself, and may be NaN where x is not finite.
-        slope = xp.where(xp.isfinite(x), gdx, 0.0)
+        slope = xp.where(finite(xp, x), gdx, 0.0)
         check_result_shape("fgi.inject", "gdx", xp, slope, x)
     return expand(xp, x, fx, lambda _, d: slope * d)
 

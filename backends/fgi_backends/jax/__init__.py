@@ -82,7 +82,7 @@ def stack(xs: Sequence[Array], /, *, axis: int = 0) -> Array:
 
 atan = jnp.arctan
 exp = jnp.exp
-isfinite = jnp.isfinite
+finfo = jnp.finfo
 log = jnp.log
 maximum = jnp.maximum
 minimum = jnp.minimum

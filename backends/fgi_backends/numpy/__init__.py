@@ -16,12 +16,14 @@ Array = (ndarray, np.generic)
 float16 = np.dtype("float16")
 float32 = np.dtype("float32")
 half: tuple[Any, ...] = (float16,)
+finfo: Callable[[Any], Any] = np.finfo
 try:
     import ml_dtypes
 except ImportError:  # NumPy itself has no bfloat16
     pass
 else:
     half = (float16, np.dtype(ml_dtypes.bfloat16))
+    finfo = ml_dtypes.finfo
 floating = (*half, float32, np.dtype("float64"))
 
 # No custom-gradient mechanism, as no gradient.
@@ -88,7 +90,6 @@ def stack(xs: Sequence[Any], /, *, axis: int = 0) -> Any:
 
 atan = np.arctan
 exp = np.exp
-isfinite = np.isfinite
 log = np.log
 maximum = np.maximum
 minimum = np.minimum

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import ml_dtypes
 import tensorflow as tf
 from tensorflow import Tensor
 
@@ -44,6 +45,10 @@ def where(condition: Tensor, x: Any, y: Any, /) -> Tensor:
     if not tf.is_tensor(y):
         y = tf.cast(y, x.dtype)
     return tf.where(condition, x, y)
+
+
+def finfo(dtype: Any, /) -> Any:
+    return ml_dtypes.finfo(dtype.as_numpy_dtype)
 
 
 def same_shape(x: Tensor, y: Tensor, /) -> bool:
@@ -90,7 +95,6 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 atan = tf.math.atan
 erfc = tf.math.erfc
 exp = tf.math.exp
-isfinite = tf.math.is_finite
 log = tf.math.log
 maximum = tf.math.maximum
 minimum = tf.math.minimum

@@ -30,6 +30,11 @@ half = (torch.float16, torch.bfloat16)
 floating = (*half, torch.float32, torch.float64)
 
 
+def is_tracing() -> bool:
+    """Inside ``torch.jit.trace``."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
 def stop_gradient(x: Tensor, /) -> Tensor:
     return x.detach()
 
@@ -37,18 +42,15 @@ def stop_gradient(x: Tensor, /) -> Tensor:
 def differentiating() -> bool:
     """Whether a derivative can be asked for: reverse mode is on, or a transform is at work.
 
-    Forward AD and ``torch.func`` differentiate under ``no_grad`` too, so that both are asked.
+    Forward AD and ``torch.func`` differentiate under ``no_grad`` too, so that both are asked; and
+    ``torch.jit.trace`` checks its trace by a second one under ``no_grad``, which must not differ.
     """
     return (
         torch.is_grad_enabled()
+        or is_tracing()
         or forward_ad._current_level >= 0
         or torch._C._functorch.peek_interpreter_stack() is not None
     )
-
-
-def isfinite(x: Tensor, /) -> Tensor:
-    # Two passes in eager mode where torch.isfinite makes four; the detach keeps them off the graph.
-    return x.detach().abs() < float("inf")
 
 
 def sign(x: Tensor, /) -> Tensor:
@@ -57,7 +59,8 @@ def sign(x: Tensor, /) -> Tensor:
 
 
 def same_shape(x: Tensor, y: Tensor, /) -> bool:
-    return x.shape == y.shape
+    # Under torch.jit.trace sizes are tensors, and comparing them is a warning.
+    return is_tracing() or x.shape == y.shape
 
 
 def astype(x: Tensor, dtype: torch.dtype, /) -> Tensor:
@@ -69,7 +72,8 @@ def asarray(x: Any, /, *, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def to_numpy(x: Tensor, /) -> Any:
-    return x.detach().cpu().numpy()
+    # NumPy has no bfloat16; float32 holds each of its numbers.
+    return (x.float() if x.dtype == torch.bfloat16 else x).detach().cpu().numpy()
 
 
 def sum(x: Tensor, /, *, axis: int | None = None) -> Tensor:
@@ -108,3 +112,4 @@ sqrt = torch.sqrt
 tanh = torch.tanh
 where = torch.where
 zeros_like = torch.zeros_like
+finfo = torch.finfo

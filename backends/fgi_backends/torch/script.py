@@ -11,6 +11,17 @@ from torch import Tensor
 __all__ = ["bypass", "inject"]
 
 
+def largest(x: Tensor) -> float:
+    """The largest number of the dtype: ``torch.finfo(x.dtype).max``, which cannot be scripted."""
+    if x.dtype == torch.float16:
+        return 65504.0
+    if x.dtype == torch.bfloat16:
+        return 3.3895313892515355e38
+    if x.dtype == torch.float32:
+        return 3.4028234663852886e38
+    return 1.7976931348623157e308
+
+
 def inject(x: Tensor, fx: Tensor, gdx: Tensor) -> Tensor:
     """Value ``fx``, derivative ``gdx`` with respect to ``x``; scriptable.
 
@@ -19,7 +30,7 @@ def inject(x: Tensor, fx: Tensor, gdx: Tensor) -> Tensor:
     Shapes: ``fx`` and ``gdx`` are those of ``x`` or broadcast to it; dtype: that of ``x``.
     Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11, as an expansion around ``sg(x)``.
     """
-    finite = x.detach().abs() < float("inf")
+    finite = x.detach().abs() <= largest(x)
     z = torch.where(finite, x, 0.0)
     slope = torch.where(finite, gdx.detach().to(x.dtype), 0.0)
     return fx.detach().to(x.dtype) - slope * (z.detach() - z)
@@ -33,5 +44,5 @@ def bypass(fx: Tensor, gx: Tensor) -> Tensor:
     Shapes: equal, or ``fx`` broadcasts to ``gx``; dtype: that of ``gx``.
     Source: Otte 2024 (arXiv:2406.00177), Eq. 3 and Listing 1.
     """
-    h = torch.where(gx.detach().abs() < float("inf"), gx, 0.0)
+    h = torch.where(gx.detach().abs() <= largest(gx), gx, 0.0)
     return fx.detach().to(gx.dtype) - (h.detach() - h)

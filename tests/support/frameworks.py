@@ -1,0 +1,53 @@
+"""The frameworks as test targets: arrays in and out of NumPy, bit by bit.
+
+torch is imported before tensorflow, which is what the two need in one process.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+AUTODIFF = ("torch", "jax", "tensorflow")
+ALL = (*AUTODIFF, "numpy")
+INSTALLED = tuple(name for name in ALL if find_spec(name))
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    return BFLOAT16 if name == "bfloat16" else np.dtype(name)
+
+
+def load(name: str) -> Any:
+    """The framework, set up as the tests need it."""
+    module = importlib.import_module(name)
+    if name == "jax":
+        module.config.update("jax_enable_x64", True)
+    return module
+
+
+def backend(name: str) -> Any:
+    load(name)
+    return importlib.import_module(f"fgi_backends.{name}")
+
+
+def to_framework(name: str, x: np.ndarray[Any, Any]) -> Any:
+    if name == "torch":
+        import torch
+
+        if x.dtype == BFLOAT16:
+            return torch.from_numpy(x.view(np.int16).copy()).view(torch.bfloat16)
+        return torch.from_numpy(x.copy())
+    return backend(name).asarray(x)
+
+
+def to_numpy(name: str, x: Any) -> np.ndarray[Any, Any]:
+    if name == "torch" and x.dtype == load("torch").bfloat16:
+        return np.asarray(x.detach().view(load("torch").int16).numpy().view(BFLOAT16))
+    return np.asarray(backend(name).to_numpy(x))
