@@ -8,6 +8,7 @@ The names are those of the array-API standard and mean the same in every backend
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 __all__ = ["Array", "Autodiff", "Backend"]
@@ -50,6 +51,9 @@ class Backend(Protocol):
 
     def differentiating(self) -> bool:
         """Whether a derivative can be asked for here; where it cannot, only values are computed."""
+
+    def double_precision(self) -> AbstractContextManager[Any]:
+        """Inside the block float64 is float64; JAX makes float32 of it unless it is told."""
 
     def finfo(self, dtype: Any, /) -> Any:
         """The limits of a floating dtype: ``max`` is its largest number."""

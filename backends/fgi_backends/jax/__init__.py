@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -42,6 +43,10 @@ def differentiating() -> bool:
 
 def same_shape(x: Array, y: Array, /) -> bool:
     return x.shape == y.shape
+
+
+def double_precision() -> AbstractContextManager[Any]:
+    return jax.enable_x64(True)
 
 
 def astype(x: Array, dtype: Any, /) -> Array:

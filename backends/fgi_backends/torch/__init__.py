@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -101,6 +102,7 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 
 
 atan = torch.atan
+double_precision = nullcontext
 erfc = torch.erfc
 exp = torch.exp
 log = torch.log

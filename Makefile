@@ -1,0 +1,42 @@
+# make demo and make test need Python 3.11 or newer and nothing else: they set up .venv themselves,
+# and again only when pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: demo test lint test-gpu test-ptx figures clean
+
+demo: $(READY)
+	$(RUN)/fgi demo
+
+test: lint
+	$(RUN)/python -m pytest -n 2
+
+lint: $(READY)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+# On a machine with an NVIDIA GPU, in an environment whose frameworks see it.
+test-gpu:
+	$(PYTHON) -m pytest -m gpu
+
+# Downloads a GPU compiler of 290 MB; no GPU is needed.
+test-ptx: $(READY)
+	$(RUN)/python -m pip install -q -c constraints.txt --group ptx
+	$(RUN)/python -m pytest -m ptx
+
+# The README's picture and numbers.
+figures: $(READY)
+	$(RUN)/fgi demo --out docs/demo
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(RUN)/python -m pip install -q --upgrade 'pip>=25.1'
+	$(RUN)/python -m pip install -q -c constraints.txt --group dev -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build demo-out .pytest_cache .mypy_cache .ruff_cache
