@@ -235,7 +235,7 @@ def test_maximum_and_minimum(function: str, framework: str, dtype: str) -> None:
         check(call(framework, function, first, second), array(expected, dtype))
 
 
-NUMBERS = [0.1, -0.0, 3, 1.0, INF, -INF, NAN]
+NUMBERS = [0.1, 3, 1.0, INF, -INF, NAN]
 
 
 @every_dtype
@@ -254,6 +254,16 @@ def test_where_with_a_number(number: float, framework: str, dtype: str) -> None:
 
 @every_dtype
 @every_framework
+def test_where_keeps_the_sign_of_zero(framework: str, dtype: str) -> None:
+    """In turns: TensorFlow remembers scalars, by a comparison that takes -0.0 for 0.0."""
+    x, condition = array([1.5, -2.5], dtype), np.array([True, False])
+    for number in (0.0, -0.0, 0.0, -0.0):
+        check(call(framework, "where", condition, x, number), array([1.5, number], dtype))
+        check(call(framework, "where", condition, number, x), array([number, -2.5], dtype))
+
+
+@every_dtype
+@every_framework
 def test_where_with_arrays(framework: str, dtype: str) -> None:
     x, y = array([[1.5, -0.0, NAN]], dtype), array([[NAN], [-2.5]], dtype)
     condition = np.array([[True, True, False], [False, True, False]])
@@ -268,7 +278,7 @@ def test_where_with_arrays(framework: str, dtype: str) -> None:
 def test_reductions(function: str, framework: str, dtype: str) -> None:
     # Small integers, a power of two of them: every sum and mean is exact in every dtype.
     x = np.array([[3.0, -1.0, 8.0, -2.0], [-5.0, 0.0, 7.0, 4.0]])
-    for axis in (None, 0, 1, -1, -2):
+    for axis in (None, 0, -1):
         expected = array(REDUCTIONS[function](x, axis=axis), dtype)
         check(call(framework, function, array(x, dtype), axis=axis), expected)
     check(call(framework, function, array(x, dtype)), array(REDUCTIONS[function](x), dtype))

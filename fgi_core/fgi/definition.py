@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Concatenate, ParamSpec
+from typing import Any, ClassVar, Concatenate, ParamSpec, cast
 
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
 from .injection import check_result_shape, expand, finite, floating_owner
-from .parameters import ANY, Definition, is_number, number
+from .parameters import Definition, is_number, number
 from .values import Value, heaviside
 
 __all__ = ["Surrogate", "surrogate"]
@@ -36,7 +36,8 @@ class Surrogate(Definition):
     first are zero. Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11.
     """
 
-    forward: Callable[[Array], Array] = dataclasses.field(default=heaviside, kw_only=True)
+    forward: Callable[[Array], Array] = dataclasses.field(default=cast(Any, None), kw_only=True)
+    _objects = {"forward": heaviside}
 
     known_as: ClassVar[Mapping[str, Mapping[str, float]]] = {}
     """What the libraries call it: "library.function" and our parameters for their defaults."""
@@ -120,8 +121,9 @@ class Surrogate(Definition):
         self, xp: Backend, x: Array, formula: Callable[[Any, Backend, Array], Array]
     ) -> Array:
         """The formula in at least float32, rounded to the dtype of ``x``; or a Python number."""
-        wide = xp.astype(x, xp.float32) if x.dtype in xp.half else x
-        result = formula(self.in_dtype(xp, wide.dtype), xp, wide)
+        if x.dtype not in xp.half:
+            return formula(self.in_dtype(xp, x.dtype), xp, x)
+        result = formula(self.in_dtype(xp, xp.float32), xp, xp.astype(x, xp.float32))
         return result if isinstance(result, int | float) else xp.astype(result, x.dtype)
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
@@ -188,7 +190,8 @@ def surrogate(slope: Callable[Concatenate[Array, P], Array]) -> Callable[P, Surr
     for parameter in rest:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise TypeError(
-                f"fgi.surrogate: {slope.__name__} takes {parameter}; expected named parameters: "
+                f"fgi.surrogate: {slope.__name__} has the {parameter.kind.description} parameter "
+                f"{parameter.name}; expected named ones: "
                 f"def {slope.__name__}({first.name}, width=1.0): ..."
             )
     names = [parameter.name for parameter in rest]
@@ -198,7 +201,7 @@ def surrogate(slope: Callable[Concatenate[Array, P], Array]) -> Callable[P, Surr
 
     def field(default: Any) -> Any:
         if default is inspect.Parameter.empty:
-            return dataclasses.field(metadata={"range": ANY})
+            return dataclasses.field(metadata={"range": "finite"})
         return number(default) if is_number(default) else default
 
     return type(

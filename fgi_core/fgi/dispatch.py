@@ -182,7 +182,7 @@ def describe(x: Any) -> str:
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
         return "None" if x is None else f"a {type(x).__name__}"
     dtype = getattr(x.dtype, "name", None) or str(x.dtype).rpartition(".")[2]
-    return f"a {dtype} array of shape {tuple(x.shape)}"
+    return f"{'an' if dtype.startswith('int') else 'a'} {dtype} array of shape {tuple(x.shape)}"
 
 
 def _owner(x: Array) -> Backend | None:
@@ -234,7 +234,7 @@ def together(caller: str, x: Array, **others: Any) -> Backend:
     """The backend for ``x``; the others, unless numbers or None, must be arrays of the same."""
     backend = owner(x, caller)
     for argument, other in others.items():
-        if other is None or isinstance(other, int | float | backend.Array):
+        if other is None or isinstance(other, (int, float, backend.Array)):
             continue
         theirs = owner(other, caller, argument)
         raise TypeError(
@@ -255,7 +255,9 @@ def namespace(*xs: Any) -> Backend:
     arrays = [x for x in xs if x is not None and not isinstance(x, int | float)]
     if arrays:
         first, *rest = arrays
-        return together("fgi.namespace", first, **{f"argument {i}": x for i, x in enumerate(rest)})
+        return together(
+            "fgi.namespace", first, **{f"argument {i}": x for i, x in enumerate(rest, 2)}
+        )
     chosen = choice()
     if isinstance(chosen, str):
         raise TypeError(

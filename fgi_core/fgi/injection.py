@@ -102,6 +102,8 @@ def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
     together("fgi.inject", x, fx=fx, gdx=gdx)
     if not isinstance(fx, xp.Array):
         raise TypeError(f"fgi.inject: fx is {describe(fx)}; expected an array shaped like x")
+    if gdx is None:
+        raise TypeError("fgi.inject: gdx is None; expected an array or a number")
     if not xp.same_shape(fx, x):
         raise ValueError(
             f"fgi.inject: fx is {describe(fx)} and x is {describe(x)}; expected equal shapes; "

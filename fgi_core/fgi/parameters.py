@@ -27,32 +27,28 @@ Number: TypeAlias = float | Array
 """A Python number, or a floating array of the framework, which is then differentiable."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """An open or closed interval that a number must lie in."""
-
-    text: str
-    contains: Callable[[float], bool]
-
-
-ANY = Range("a finite number", math.isfinite)
-POSITIVE = Range("a number > 0", lambda v: 0 < v < math.inf)
-UNIT = Range("a number from 0 to 1", lambda v: 0 <= v <= 1)
+# Fields name their range by a word: torch.compile looks into a class whose fields hold objects no
+# further than to say that it cannot.
+RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "finite": ("a finite number", math.isfinite),
+    "positive": ("a number > 0", lambda v: 0 < v < math.inf),
+    "unit": ("a number from 0 to 1", lambda v: 0 <= v <= 1),
+}
 
 
-def number(default: float, *, range: Range = ANY) -> Any:
+def number(default: float, *, range: str = "finite") -> Any:
     """A parameter that is any finite number, or an array."""
     return dataclasses.field(default=default, metadata={"range": range})
 
 
 def positive(default: float) -> Any:
     """A parameter > 0, or an array."""
-    return number(default, range=POSITIVE)
+    return number(default, range="positive")
 
 
 def unit(default: float) -> Any:
     """A parameter from 0 to 1, or an array."""
-    return number(default, range=UNIT)
+    return number(default, range="unit")
 
 
 def is_number(value: Any) -> bool:
@@ -67,6 +63,8 @@ class Definition:
     """Under which ``to_config`` stores it, and ``fgi.functional`` has it where fgi defines it."""
 
     _by_name: ClassVar[dict[str, Any]]
+    _objects: ClassVar[dict[str, Any]] = {}
+    """Defaults that are objects; the field itself has None, for the same reason as ``RANGES``."""
 
     def __init_subclass__(cls, *, name: str | None = None) -> None:
         # eq=False: the generated comparison would ask arrays for a truth value.
@@ -81,24 +79,28 @@ class Definition:
         cls._by_name[cls.name] = cls
 
     def __post_init__(self) -> None:
+        for name, default in self._objects.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             if "range" in field.metadata:
                 checked = self._checked(field.name, field.metadata["range"])
                 object.__setattr__(self, field.name, checked)
 
-    def _checked(self, name: str, range: Range) -> Number:
+    def _checked(self, name: str, range: str) -> Number:
+        text, contains = RANGES[range]
         value = getattr(self, name)
         kind = type(self).__name__
         if is_number(value):
-            if not range.contains(value):
-                raise ValueError(f"{kind}: {name} is {value!r}; expected {range.text}")
+            if not contains(value):
+                raise ValueError(f"{kind}: {name} is {value!r}; expected {text}")
             return float(value)
         if hasattr(value, "dtype") and hasattr(value, "shape"):
             xp = owner(value, kind, name)
             if value.dtype in xp.floating:
                 return value
         came = repr(value) if isinstance(value, str | bool | complex) else describe(value)
-        raise TypeError(f"{kind}: {name} is {came}; expected {range.text}, or a floating array")
+        raise TypeError(f"{kind}: {name} is {came}; expected {text}, or a floating array")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -139,7 +141,7 @@ class Definition:
         shown = (
             f"{f.name}={getattr(self, f.name)!r}"
             for f in dataclasses.fields(self)  # type: ignore[arg-type]
-            if "range" in f.metadata or getattr(self, f.name) != f.default
+            if "range" in f.metadata or getattr(self, f.name) != self._objects.get(f.name)
         )
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
@@ -183,7 +185,7 @@ class Definition:
                 f"expected {', '.join(fields)}"
             )
         for name, value in parameters.items():
-            default = fields[name].default
+            default = cls._objects.get(name)
             if isinstance(value, Mapping) and isinstance(default, Definition):
                 parameters[name] = type(default).from_config(value)
         return definition(**parameters)

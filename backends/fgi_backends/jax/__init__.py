@@ -46,7 +46,8 @@ def same_shape(x: Array, y: Array, /) -> bool:
 
 
 def double_precision() -> AbstractContextManager[Any]:
-    return jax.enable_x64(True)
+    x64: AbstractContextManager[Any] = jax.enable_x64(True)
+    return x64
 
 
 def astype(x: Array, dtype: Any, /) -> Array:

@@ -41,17 +41,12 @@ def stop_gradient(x: Tensor, /) -> Tensor:
 
 
 def differentiating() -> bool:
-    """Whether a derivative can be asked for: reverse mode is on, or a transform is at work.
+    """Whether a derivative can be asked for: reverse mode is on, or forward mode is at work.
 
-    Forward AD and ``torch.func`` differentiate under ``no_grad`` too, so that both are asked; and
+    ``torch.func`` switches one or the other on inside its transforms, also under ``no_grad``.
     ``torch.jit.trace`` checks its trace by a second one under ``no_grad``, which must not differ.
     """
-    return (
-        torch.is_grad_enabled()
-        or is_tracing()
-        or forward_ad._current_level >= 0
-        or torch._C._functorch.peek_interpreter_stack() is not None
-    )
+    return torch.is_grad_enabled() or forward_ad._current_level >= 0 or is_tracing()
 
 
 def sign(x: Tensor, /) -> Tensor:

@@ -14,7 +14,10 @@ Elementwise = Callable[[Tensor], Tensor]
 
 
 class _ValueAndSlope(torch.autograd.Function):
-    """Forward ``value(x)``, backward and jvp ``slope(x)`` times what comes in."""
+    """Forward ``value(x)``, backward ``slope(x)`` times what comes in.
+
+    Without ``jvp``, and so without forward mode: with one, ``torch.compile`` refuses the function.
+    """
 
     generate_vmap_rule = True
 
@@ -26,18 +29,11 @@ class _ValueAndSlope(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, _, ctx.slope = inputs
         ctx.save_for_backward(x)
-        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         return grad * ctx.slope(x), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
-        (x,) = ctx.saved_tensors
-        dy: Tensor = tangent * ctx.slope(x)
-        return dy
 
 
 def autograd_function(value: Elementwise, slope: Elementwise) -> Elementwise:

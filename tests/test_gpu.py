@@ -1,0 +1,104 @@
+"""On a GPU, compiled: y is f(x) bit for bit, also where x is a product of the same kernel.
+
+``make test-gpu``; without a device each test says that it was skipped. The same code runs on the
+CPU at the end, so that it cannot rot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fgi
+from support import frameworks
+
+AUTODIFF = [name for name in frameworks.AUTODIFF if name in frameworks.INSTALLED]
+SPIKES = [getattr(fgi.surrogates, name)() for name in fgi.surrogates.__all__]
+INPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "loaded": lambda a, b, c: a,
+    "a*b": lambda a, b, c: a * b,
+    "a*b - c": lambda a, b, c: a * b - c,
+}
+SIZE = 4096
+
+
+def on_gpu(framework: str, x: np.ndarray[Any, Any]) -> Any:
+    """The array on the device; skips where the framework sees none."""
+    if framework == "torch":
+        torch = frameworks.load("torch")
+        if not torch.cuda.is_available():
+            pytest.skip("torch sees no CUDA device")
+        return frameworks.to_framework("torch", x).cuda()
+    if framework == "jax":
+        jax = frameworks.load("jax")
+        if jax.default_backend() != "gpu":
+            pytest.skip("jax sees no GPU")
+        return jax.device_put(x)
+    tf = frameworks.load("tensorflow")
+    if not tf.config.list_physical_devices("GPU"):
+        pytest.skip("tensorflow sees no GPU")
+    with tf.device("/GPU:0"):
+        return tf.convert_to_tensor(x)
+
+
+def on_cpu(framework: str, x: np.ndarray[Any, Any]) -> Any:
+    return frameworks.to_framework(framework, x)
+
+
+def to_numpy(framework: str, x: Any) -> np.ndarray[Any, Any]:
+    return frameworks.to_numpy(framework, x.cpu() if framework == "torch" else x)
+
+
+def check(
+    framework: str, case: str, dtype: str, place: Callable[..., Any], spikes: list[Any] = SPIKES
+) -> None:
+    rng = np.random.default_rng(0)
+    ends = [np.inf, -np.inf, np.nan, 0.0, -0.0]
+    a_, b_, c_, u_ = (
+        np.concatenate([rng.standard_normal(SIZE), ends]).astype(frameworks.numpy_dtype(dtype))
+        for _ in range(4)
+    )
+    u_ = np.where(np.isfinite(u_.astype(np.float32)), u_, 2).astype(a_.dtype)
+    a, b, c, u = (place(framework, v) for v in (a_, b_, c_, u_))
+    xp = frameworks.backend(framework)
+
+    for spike in spikes:
+
+        def both(a: Any, b: Any, c: Any, spike: Any = spike) -> Any:
+            x = INPUTS[case](a, b, c)
+            # f of the very x that this kernel computed, whatever was fused to get it.
+            return spike(x), xp.astype(x > 0, x.dtype)
+
+        def slopes(a: Any, b: Any, c: Any, u: Any, spike: Any = spike) -> Any:
+            def loss(a: Any) -> Any:
+                return xp.sum(spike(INPUTS[case](a, b, c)) * u)
+
+            return fgi.grad(loss)(a)
+
+        y, fx = (to_numpy(framework, v) for v in fgi.compile(both)(a, b, c))
+        assert y.tobytes() == fx.tobytes(), f"{spike}: {np.sum(y != fx)} values are not f(x)"
+
+        with np.errstate(all="ignore"):
+            x_ = INPUTS[case](*(v.astype(np.float64) for v in (a_, b_, c_)))
+            inner = np.ones_like(x_) if case == "loaded" else b_.astype(np.float64)
+            expected = u_.astype(np.float64) * spike.derivative(x_) * inner
+        da = to_numpy(framework, fgi.compile(slopes)(a, b, c, u)).astype(np.float64)
+        ordinary = np.isfinite(x_) & np.isfinite(inner)
+        tolerance = {"float64": 1e-12, "float32": 2e-5, "bfloat16": 0.1}[dtype]
+        np.testing.assert_allclose(da[ordinary], expected[ordinary], rtol=0, atol=4 * tolerance)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("case", INPUTS)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_exact_on_the_device(framework: str, case: str, dtype: str) -> None:
+    check(framework, case, dtype, on_gpu)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_the_check_itself_on_the_cpu(framework: str) -> None:
+    check(framework, "a*b", "float32", on_cpu, SPIKES[:1])

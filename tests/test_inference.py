@@ -1,0 +1,190 @@
+"""Where no derivative can be asked for, f(x) alone is computed; and nowhere else."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fgi
+from support import frameworks
+
+AUTODIFF = [name for name in frameworks.AUTODIFF if name in frameworks.INSTALLED]
+X = np.array([-1.0, 0.0, 0.25, np.inf, np.nan])
+
+
+@pytest.fixture
+def slopes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one whenever a slope is computed or traced."""
+    calls: list[int] = []
+    slope = fgi.surrogates.ATan.slope
+
+    def counted(self: Any, xp: Any, x: Any) -> Any:
+        calls.append(1)
+        return slope(self, xp, x)
+
+    monkeypatch.setattr(fgi.surrogates.ATan, "slope", counted)
+    return calls
+
+
+@pytest.mark.parametrize("framework", frameworks.INSTALLED)
+def test_inference_mode(framework: str, slopes: list[int]) -> None:
+    spike = fgi.surrogates.ATan()
+    x = frameworks.to_framework(framework, X)
+    with fgi.inference_mode():
+        inside = (spike(x), fgi.inject(x, x > 0, x), fgi.bypass(x > 0, x))
+        zero = fgi.tangent(x)
+        assert not slopes
+    outside = (spike(x), fgi.inject(x, x > 0, x), fgi.bypass(x > 0, x))
+    assert bool(slopes) == (framework != "numpy")
+    for y in (*inside, *outside):
+        got = frameworks.to_numpy(framework, y)
+        assert got.dtype == X.dtype
+        np.testing.assert_array_equal(got, [0, 0, 1, 1, 0])
+    np.testing.assert_array_equal(frameworks.to_numpy(framework, zero), np.zeros(5))
+
+
+def test_inference_mode_nests_restores_and_is_private_to_its_thread(slopes: list[int]) -> None:
+    torch = pytest.importorskip("torch")
+    spike, x = fgi.surrogates.ATan(), torch.tensor([1.0], requires_grad=True)
+
+    def differentiable() -> bool:
+        return bool(spike(x).requires_grad)
+
+    with fgi.inference_mode():
+        with fgi.inference_mode():
+            assert not differentiable()
+        assert not differentiable()
+        found: list[bool] = []
+        thread = threading.Thread(target=lambda: found.append(differentiable()))
+        thread.start()
+        thread.join()
+        assert found == [True]
+    assert differentiable()
+    with pytest.raises(KeyError), fgi.inference_mode():
+        raise KeyError
+    assert differentiable()
+
+
+def test_torch_without_gradients_computes_the_value_alone(slopes: list[int]) -> None:
+    torch = pytest.importorskip("torch")
+    spike, x = fgi.surrogates.ATan(), torch.tensor([-1.0, 2.0], requires_grad=True)
+    for off in (torch.no_grad(), torch.inference_mode()):
+        with off:
+            assert spike(x).tolist() == [0, 1]
+    assert not slopes
+    torch._dynamo.reset()
+    compiled = torch.compile(spike, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        assert compiled(x).tolist() == [0, 1]
+    assert not slopes
+    assert compiled(x).requires_grad
+
+
+def test_torch_transforms_differentiate_under_no_grad() -> None:
+    torch = pytest.importorskip("torch")
+    spike, x, u = fgi.surrogates.ATan(), torch.tensor([-0.2, 0.3]), torch.tensor([2.0, -3.0])
+    expected = u * spike.derivative(x)
+    forward_ad = torch.autograd.forward_ad
+
+    def loss(x: Any) -> Any:
+        return (spike(x) * u).sum()
+
+    with torch.no_grad():
+        torch.testing.assert_close(torch.func.grad(loss)(x), expected)
+        torch.testing.assert_close(torch.func.jvp(spike, (x,), (u,))[1], expected)
+        torch.testing.assert_close(torch.func.vjp(spike, x)[1](u)[0], expected)
+        batched = torch.func.vmap(torch.func.grad(lambda x, u: spike(x) * u))
+        torch.testing.assert_close(batched(x, u), expected)
+        with forward_ad.dual_level():
+            dual = forward_ad.unpack_dual(spike(forward_ad.make_dual(x, u)))
+        torch.testing.assert_close(dual.tangent, expected)
+
+
+def operations(framework: str, f: Any, x: Any) -> list[str]:
+    """The names of the operations that tracing f leaves."""
+    if framework == "torch":
+        import torch
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        with torch.no_grad():
+            graph = make_fx(f)(x).graph
+        return [str(node.target) for node in graph.nodes if node.op == "call_function"]
+    if framework == "jax":
+        import jax
+
+        return [str(equation.primitive) for equation in jax.make_jaxpr(f)(x).eqns]
+    import tensorflow as tf
+
+    graph = tf.function(f).get_concrete_function(x).graph
+    return [op.type for op in graph.get_operations() if op.type not in ("Placeholder", "Identity")]
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_the_graph_at_inference_is_that_of_f(framework: str) -> None:
+    xp = frameworks.backend(framework)
+    x = frameworks.to_framework(framework, X)
+    with fgi.inference_mode():
+        ours = operations(framework, fgi.surrogates.ATan(), x)
+    by_hand = operations(framework, lambda x: xp.astype(x > 0, x.dtype), x)
+    assert ours == by_hand
+    assert by_hand
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_the_graph_in_training_is_that_of_the_formula(framework: str) -> None:
+    """By hand: the expansion of Gaussian(), with the framework's own functions."""
+    if framework == "torch":
+        import torch
+
+        def by_hand(x: Any) -> Any:
+            z = torch.where(x.detach().abs() <= torch.finfo(x.dtype).max, x, 0.0)
+            x0 = z.detach()
+            fx = (x.detach() > 0).to(x.dtype)
+            u = x0 / 1.0
+            return fx - 1.0 * torch.exp(-0.5 * (u * u)) * (x0 - z)
+
+        def count(f: Any) -> list[str]:
+            graph = torch.export.export(Wrapped(f), (x,)).graph
+            return sorted(str(n.target) for n in graph.nodes if n.op == "call_function")
+
+        class Wrapped(torch.nn.Module):
+            def __init__(self, f: Any) -> None:
+                super().__init__()
+                self.f = f
+
+            def forward(self, x: Any) -> Any:
+                return self.f(x)
+
+    elif framework == "jax":
+        import jax
+        import jax.numpy as jnp
+
+        def by_hand(x: Any) -> Any:
+            sg = jax.lax.stop_gradient
+            z = jnp.where(abs(sg(x)) <= float(jnp.finfo(x.dtype).max), x, 0.0)
+            x0 = sg(z)
+            u = x0 / 1.0
+            return (sg(x) > 0).astype(x.dtype) - 1.0 * jnp.exp(-0.5 * (u * u)) * (x0 - z)
+
+        def count(f: Any) -> list[str]:
+            return sorted(operations("jax", f, x))
+
+    else:
+        import tensorflow as tf
+
+        def by_hand(x: Any) -> Any:
+            sg = tf.stop_gradient
+            z = tf.where(abs(sg(x)) <= x.dtype.max, x, tf.cast(0.0, x.dtype))
+            x0 = sg(z)
+            u = x0 / 1.0
+            return tf.cast(sg(x) > 0, x.dtype) - 1.0 * tf.exp(-0.5 * (u * u)) * (x0 - z)
+
+        def count(f: Any) -> list[str]:
+            names = operations("tensorflow", f, x)
+            return sorted(name for name in names if name != "Const")
+
+    x = frameworks.to_framework(framework, X)
+    assert count(fgi.surrogates.Gaussian()) == count(by_hand)

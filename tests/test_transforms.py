@@ -1,0 +1,491 @@
+"""grad, value_and_grad, jvp, vjp, compile and scan, against derivatives written out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fgi
+from support.frameworks import AUTODIFF, INSTALLED, backend, load, to_framework, to_numpy
+
+Numpy = np.ndarray[Any, Any]
+
+INSTALLED_AUTODIFF = [name for name in AUTODIFF if name in INSTALLED]
+every_framework = pytest.mark.parametrize("framework", INSTALLED_AUTODIFF)
+
+# The functions below are sums of a few terms of order 1.
+TOLERANCE = {"rtol": 1e-13, "atol": 1e-14}
+
+
+def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: tree_map(f, value) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(tree_map(f, value) for value in tree)
+    return f(tree)
+
+
+def into(framework: str, tree: Any) -> Any:
+    """A nest of numbers and NumPy arrays as float64 arrays of the framework."""
+    return tree_map(lambda x: to_framework(framework, np.array(x, np.float64)), tree)
+
+
+def out_of(framework: str, tree: Any) -> Any:
+    return tree_map(lambda x: to_numpy(framework, x), tree)
+
+
+def check(framework: str, got: Any, expected: Any) -> None:
+    """The same nesting, shapes and float64 numbers."""
+    if isinstance(expected, dict | list | tuple):
+        assert type(got) is type(expected)
+        assert len(got) == len(expected)
+        for key in expected if isinstance(expected, dict) else range(len(expected)):
+            check(framework, got[key], expected[key])
+        return
+    got, expected = to_numpy(framework, got), np.asarray(expected)
+    assert (got.dtype, got.shape) == (np.float64, expected.shape)
+    np.testing.assert_allclose(got, expected, **TOLERANCE)
+
+
+def other_than(framework: str) -> str:
+    others = [name for name in INSTALLED if name != framework]
+    if not others:
+        pytest.skip("needs a second framework")
+    return others[0]
+
+
+# A model with parameters in a dict of arrays and lists, and its derivatives by hand:
+#     y_i = a_i tanh(w x_i) + b x_i^3,   loss = sum_i u_i y_i
+PARAMETERS = {"a": np.array([0.5, -2.0, 1.5, 0.25]), "more": [np.array(0.7), (np.array(-0.3),)]}
+X = np.array([0.4, -1.1, 0.2, 1.6])
+U = np.array([-2.0, 0.5, 3.0, -0.75])
+
+
+def model(p: Any, x: Any) -> Any:
+    xp = fgi.namespace(x)
+    w, (b,) = p["more"]
+    return p["a"] * xp.tanh(w * x) + b * x * x * x
+
+
+def loss(p: Any, x: Any, u: Any) -> Any:
+    return fgi.namespace(x).sum(u * model(p, x))
+
+
+def by_hand(p: Any = PARAMETERS, x: Numpy = X) -> tuple[Numpy, Any, Numpy]:
+    """y, and dy_i by each parameter and by x_i."""
+    a, w, b = p["a"], p["more"][0], p["more"][1][0]
+    t = np.tanh(w * x)
+    dp = {"a": t, "more": [a * (1 - t * t) * x, (x**3,)]}
+    return a * t + b * x**3, dp, a * (1 - t * t) * w + 3 * b * x**2
+
+
+def gradient_by_hand() -> tuple[Any, Numpy]:
+    """The gradient of the loss by the parameters and by x."""
+    _, dp, dx = by_hand()
+    db = np.sum(U * dp["more"][1][0])
+    return {"a": U * dp["a"], "more": [np.sum(U * dp["more"][0]), (db,)]}, U * dx
+
+
+@every_framework
+def test_grad(framework: str) -> None:
+    p, x, u = into(framework, (PARAMETERS, X, U))
+    dp, dx = gradient_by_hand()
+    check(framework, fgi.grad(loss)(p, x, u), dp)
+    check(framework, fgi.grad(loss, argnums=1)(p, x, u), dx)
+    check(framework, fgi.grad(loss, argnums=2)(p, x, u), by_hand()[0])
+
+
+def test_gradients_are_the_same_in_every_framework() -> None:
+    found = {}
+    for framework in INSTALLED_AUTODIFF:
+        p, x, u = into(framework, (PARAMETERS, X, U))
+        dp = out_of(framework, fgi.grad(loss)(p, x, u))
+        found[framework] = np.array([*dp["a"], dp["more"][0], dp["more"][1][0]])
+    if len(found) < 2:
+        pytest.skip("needs a second framework")
+    first, *rest = found.values()
+    assert np.abs(first).min() > 0.1
+    for gradient in rest:
+        np.testing.assert_allclose(gradient, first, rtol=1e-14)
+
+
+@every_framework
+def test_value_and_grad(framework: str) -> None:
+    p, x, u = into(framework, (PARAMETERS, X, U))
+    dp, dx = gradient_by_hand()
+    y = by_hand()[0]
+    check(framework, fgi.value_and_grad(loss)(p, x, u), (np.sum(U * y), dp))
+    check(framework, fgi.value_and_grad(loss, argnums=1)(p, x, u), (np.sum(U * y), dx))
+
+    def with_aux(p: Any, x: Any, u: Any) -> tuple[Any, Any]:
+        y = model(p, x)
+        return fgi.namespace(x).sum(u * y), {"y": y, "twice": [2 * y]}
+
+    (value, aux), gradient = fgi.value_and_grad(with_aux, has_aux=True)(p, x, u)
+    check(framework, value, np.sum(U * y))
+    check(framework, aux, {"y": y, "twice": [2 * y]})
+    check(framework, gradient, dp)
+    (value, _), gradient = fgi.value_and_grad(with_aux, argnums=1, has_aux=True)(p, x, u)
+    check(framework, (value, gradient), (np.sum(U * y), dx))
+
+
+@every_framework
+def test_jvp(framework: str) -> None:
+    v = {"a": np.array([1.0, 0.5, -3.0, 2.0]), "more": [np.array(-1.5), (np.array(4.0),)]}
+    vx = np.array([-0.5, 2.0, 0.25, 1.0])
+    primals, tangents = into(framework, ((PARAMETERS, X), (v, vx)))
+    y, dp, dx = by_hand()
+    dy = dp["a"] * v["a"] + dp["more"][0] * v["more"][0] + dp["more"][1][0] * v["more"][1][0]
+    check(framework, fgi.jvp(model, primals, tangents), (y, dy + dx * vx))
+
+    def nested(p: Any, x: Any) -> dict[str, Any]:
+        return {"y": model(p, x), "a": [p["a"] * 2]}
+
+    expected = {"y": y, "a": [2 * PARAMETERS["a"]]}, {"y": dy + dx * vx, "a": [2 * v["a"]]}
+    check(framework, fgi.jvp(nested, primals, tangents), expected)
+
+
+@every_framework
+def test_vjp(framework: str) -> None:
+    p, x, u = into(framework, (PARAMETERS, X, U))
+    value, (dp, dx) = by_hand()[0], gradient_by_hand()
+    y, pullback = fgi.vjp(model, p, x)
+    check(framework, y, value)
+    for factor in (1, -4):  # the pullback is linear, and there for more than one call
+        expected = (tree_map(lambda g, k=factor: k * g, dp), factor * dx)
+        check(framework, pullback(factor * u), expected)
+
+    def nested(x: Any) -> dict[str, Any]:
+        return {"cube": x * x * x, "list": [(5 * x,)]}
+
+    y, pullback = fgi.vjp(nested, x)
+    check(framework, y, {"cube": X**3, "list": [(5 * X,)]})
+    cotangent = into(framework, {"cube": U, "list": [(X,)]})
+    check(framework, pullback(cotangent), (3 * X**2 * U + 5 * X,))
+
+
+@every_framework
+def test_second_derivative(framework: str) -> None:
+    second = fgi.grad(fgi.grad(lambda x, k: k * x * x * x), argnums=0)
+    check(framework, second(*into(framework, (1.7, -2.5))), -2.5 * 6 * 1.7)
+
+
+@every_framework
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_gradient_has_the_dtype_of_its_argument(dtype: str, framework: str) -> None:
+    x, u = (to_framework(framework, v.astype(dtype)) for v in (np.array([0.5, -3.0]), U[:2]))
+    dx = fgi.grad(lambda x: fgi.namespace(x).sum(u * x * x))(x)
+    got = to_numpy(framework, dx)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, [-2.0, -3.0])
+
+
+@every_framework
+def test_what_has_no_influence_has_gradient_zero(framework: str) -> None:
+    xp = backend(framework)
+    p, x, u = into(framework, (PARAMETERS, X, U))
+    zeros = {"a": np.zeros(4), "more": [np.zeros(()), (np.zeros(()),)]}
+
+    def loss(p: Any, x: Any) -> Any:
+        return xp.sum(u * x * x)
+
+    check(framework, fgi.grad(loss)(p, x), zeros)
+    check(framework, fgi.vjp(loss, p, x)[1](u[0]), (zeros, U[0] * 2 * U * X))
+    # One leaf of several, and an output that depends on nothing.
+    some = fgi.grad(lambda p: xp.sum(u * p["a"] * p["a"]))(p)
+    check(framework, some, {**zeros, "a": 2 * U * PARAMETERS["a"]})
+    check(framework, fgi.grad(lambda x: u[1])(x), np.zeros(4))
+    y, dy = fgi.jvp(lambda x: (2 * x, u), (x,), (u,))
+    check(framework, (y, dy), ((2 * X, U), (2 * U, np.zeros(4))))
+
+
+@every_framework
+def test_the_same_array_in_two_places(framework: str) -> None:
+    """Arguments are told apart by where they stand, not by which array they are."""
+    xp = backend(framework)
+    x, u, v = into(framework, (X, U, np.array([1.0, -2.0, 4.0, 0.5])))
+
+    def f(x: Any, y: Any) -> Any:
+        return x * x * y
+
+    check(framework, fgi.grad(lambda x, y: xp.sum(u * f(x, y)))(x, x), 2 * U * X**2)
+    check(framework, fgi.grad(lambda x, y: xp.sum(u * f(x, y)), argnums=1)(x, x), U * X**2)
+    check(framework, fgi.vjp(f, x, x)[1](u), (2 * U * X**2, U * X**2))
+    shared = fgi.grad(lambda p: xp.sum(u * f(p["x"], p["y"])))({"x": x, "y": x})
+    check(framework, shared, {"x": 2 * U * X**2, "y": U * X**2})
+    _, dy = fgi.jvp(f, (x, x), (u, v))
+    check(framework, dy, 2 * X**2 * U + X**2 * out_of(framework, v))
+
+
+# An exponential moving average, c_t = a c_(t-1) + (1 - a) x_t, and its gradients by hand.
+A, C0 = 0.8, -1.5
+XS = np.array([0.5, -2.0, 1.0, 3.0, 0.25])
+US = np.array([2.0, -1.0, 0.5, 4.0, -3.0])
+STEPS = len(XS)
+
+
+def average(a: Any, c0: Any, xs: Any) -> tuple[Any, Any]:
+    def step(c: Any, x: Any) -> tuple[Any, Any]:
+        c = a * c + (1 - a) * x
+        return c, c
+
+    return fgi.scan(step, c0, xs)
+
+
+def average_by_hand() -> tuple[Numpy, Numpy, Numpy, Numpy]:
+    """c_t, and its derivatives by a, by c_0 and by each x_s."""
+    t = np.arange(1, STEPS + 1)
+    lag = t[:, None] - t
+    weight = np.where(lag >= 0, (1 - A) * A ** np.maximum(lag, 0), 0)
+    # d/da of (1 - a) a^k is k a^(k - 1) - (k + 1) a^k.
+    k = np.maximum(lag, 0)
+    by_a = np.where(lag >= 0, k * A ** (k - 1.0) - (k + 1) * A**k, 0)
+    return weight @ XS + A**t * C0, by_a @ XS + t * A ** (t - 1) * C0, A**t, weight
+
+
+@every_framework
+def test_scan(framework: str) -> None:
+    a, c0, xs = into(framework, (A, C0, XS))
+    c, _, _, _ = average_by_hand()
+    check(framework, average(a, c0, xs), (c[-1], c))
+    check(framework, average(a, c0, xs[:1]), (c[0], c[:1]))
+
+
+@every_framework
+def test_gradient_of_scan(framework: str) -> None:
+    xp = backend(framework)
+    args = into(framework, (A, C0, XS))
+    u = into(framework, US)
+    _, by_a, by_c0, by_xs = average_by_hand()
+
+    def last(*args: Any) -> Any:
+        return -3 * average(*args)[0]
+
+    def outputs(*args: Any) -> Any:
+        return xp.sum(u * average(*args)[1])
+
+    for argnums, dc in enumerate((by_a, by_c0, by_xs)):
+        check(framework, fgi.grad(last, argnums=argnums)(*args), -3 * dc[-1])
+        check(framework, fgi.grad(outputs, argnums=argnums)(*args), US @ dc)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@every_framework
+def test_jvp_through_scan(framework: str, compiled: bool) -> None:
+    a, c0, xs, u = into(framework, (A, C0, XS, US))
+
+    def run(xs: Any, u: Any) -> tuple[Any, Any]:
+        return fgi.jvp(lambda c0, xs: average(a, c0, xs), (c0, xs), (3 * c0, u))
+
+    c, _, by_c0, by_xs = average_by_hand()
+    dc = by_xs @ US + by_c0 * 3 * C0
+    check(framework, (fgi.compile(run) if compiled else run)(xs, u), ((c[-1], c), (dc[-1], dc)))
+
+
+@every_framework
+def test_compiled_scan(framework: str) -> None:
+    xp = backend(framework)
+    args = into(framework, (A, C0, XS))
+    u = into(framework, US)
+    c, by_a, _, by_xs = average_by_hand()
+
+    def run(a: Any, c0: Any, xs: Any, u: Any) -> Any:
+        def outputs(a: Any, xs: Any) -> Any:
+            return xp.sum(u * average(a, c0, xs)[1])
+
+        value, da = fgi.value_and_grad(outputs)(a, xs)
+        return average(a, c0, xs), value, da, fgi.grad(outputs, argnums=1)(a, xs)
+
+    got = fgi.compile(run)(*args, u)
+    check(framework, got, ((c[-1], c), US @ c, US @ by_a, US @ by_xs))
+
+
+@every_framework
+def test_scan_over_nests(framework: str) -> None:
+    """A leaky integrator and a counter: nested carry, nested inputs, several outputs."""
+    rows = np.array([[0.5, 2.0], [-1.0, 4.0], [3.0, 0.25]])
+    scale = np.array([1.0, -2.0, 0.5])
+    carry = {"v": np.array([0.25, -1.0]), "count": [np.array(10.0), ()]}
+
+    def step(carry: Any, x: Any) -> tuple[Any, Any]:
+        v = carry["v"] * 0.5 + x["row"] * x["scale"][0]
+        count = carry["count"][0] + 1
+        return {"v": v, "count": [count, ()]}, ({"v": v, "before": carry["v"]}, [count], ())
+
+    xs = into(framework, {"row": rows, "scale": (scale,)})
+    last, (vs, counts, nothing) = fgi.scan(step, into(framework, carry), xs)
+
+    v, before, after = carry["v"], [], []
+    for row, factor in zip(rows, scale, strict=True):
+        before.append(v)
+        v = v / 2 + row * factor
+        after.append(v)
+    check(framework, last, {"v": v, "count": [np.array(13.0), ()]})
+    check(framework, vs, {"v": np.stack(after), "before": np.stack(before)})
+    check(framework, counts, [np.array([11.0, 12.0, 13.0])])
+    assert nothing == ()
+
+    xp = backend(framework)
+    u = into(framework, np.array([-2.0, 3.0]))
+    gradient = fgi.grad(lambda xs: xp.sum(u * fgi.scan(step, into(framework, carry), xs)[0]["v"]))
+    fading = np.array([0.25, 0.5, 1.0])
+    by_row = (fading * scale)[:, None] * np.array([-2.0, 3.0])
+    by_scale = fading * (rows @ np.array([-2.0, 3.0]))
+    check(framework, gradient(xs), {"row": by_row, "scale": (by_scale,)})
+
+
+@every_framework
+def test_scan_without_steps(framework: str) -> None:
+    c0, xs = into(framework, (C0, XS))
+    for none in (xs[:0], {"x": [xs[:0]]}):
+        with pytest.raises(ValueError, match=r"^fgi\.scan: .*shape \(0,\).*at least one step"):
+            fgi.scan(lambda c, x: (c, c), c0, none)
+    with pytest.raises(ValueError, match=r"^fgi\.scan: .*shape \(\).*at least one step"):
+        fgi.scan(lambda c, x: (c, c), c0, c0)
+
+
+@every_framework
+def test_scan_over_no_array(framework: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^fgi\.scan: xs "):
+        fgi.scan(lambda c, x: (c, c), into(framework, C0), {"x": ()})
+
+
+@every_framework
+@pytest.mark.parametrize("steps", [STEPS - 1, STEPS + 2], ids=["shorter", "longer"])
+def test_scan_over_arrays_of_different_length(steps: int, framework: str) -> None:
+    xs = into(framework, (XS, np.ones(steps)))
+    with pytest.raises(ValueError, match=rf"{STEPS}.*{steps}|longer|shorter"):
+        fgi.scan(lambda c, x: (c + x[0] * x[1], c), into(framework, C0), xs)
+
+
+TRANSFORMS: dict[str, Callable[[Any], Any]] = {
+    "grad": lambda x: fgi.grad(lambda x: x)(x),
+    "value_and_grad": lambda x: fgi.value_and_grad(lambda x: x)(x),
+    "jvp": lambda x: fgi.jvp(lambda x: 2 * x, (x,), (x,)),
+    "vjp": lambda x: fgi.vjp(lambda x: 2 * x, x),
+    "compile": lambda x: fgi.compile(lambda x: 2 * x)(x),
+    "scan": lambda x: fgi.scan(lambda c, x: (c, x), x, {"x": [x]}),
+}
+every_transform = pytest.mark.parametrize("transform", TRANSFORMS)
+
+
+@pytest.mark.parametrize("framework", ["numpy"])
+@every_transform
+def test_numpy_has_no_automatic_differentiation(transform: str, framework: str) -> None:
+    assert framework in INSTALLED
+    message = rf"^fgi\.{transform}: numpy has no automatic differentiation; expected arrays of"
+    with pytest.raises(TypeError, match=message):
+        TRANSFORMS[transform](np.ones(3))
+
+
+@every_transform
+@pytest.mark.parametrize("nothing", [1.5, None, (), {"x": []}, [2.0]], ids=repr)
+def test_no_arrays(nothing: Any, transform: str) -> None:
+    with pytest.raises(TypeError, match="no array was passed and no backend is chosen"):
+        TRANSFORMS[transform](nothing)
+
+
+@every_framework
+@every_transform
+def test_use_backend(transform: str, framework: str) -> None:
+    """The backend chosen for a block is used, restored after it, and others' arrays refused."""
+    x = into(framework, 1.5 if "grad" in transform else XS)
+    other = other_than(framework)
+    result = repr(TRANSFORMS[transform](x)) if transform != "vjp" else None
+    with fgi.use_backend(framework):
+        again = TRANSFORMS[transform](x)
+        assert transform == "vjp" or repr(again) == result
+        with fgi.use_backend(other):
+            message = rf"^fgi\.{transform}: .*array of {framework}, but .*set to {other};"
+            with pytest.raises(TypeError, match=message):
+                TRANSFORMS[transform](x)
+        assert fgi.get_backend() == framework
+        TRANSFORMS[transform](x)
+    assert fgi.get_backend() == "auto"
+
+
+def is_traced(framework: str, x: Any) -> bool:
+    module = load(framework)
+    if framework == "torch":
+        return bool(module.compiler.is_compiling())
+    if framework == "jax":
+        return isinstance(x, module.core.Tracer)
+    return not module.executing_eagerly()
+
+
+@every_framework
+def test_compile_compiles(framework: str) -> None:
+    def f(x: Any, p: Any) -> dict[str, Any]:
+        factor = -2 if is_traced(framework, x) else 1
+        return {"y": [factor * x + p["b"][0]]}
+
+    compiled = fgi.compile(f)
+    for x in (X, X[:3], XS):  # each shape is a trace of its own
+        x_, p = into(framework, (x, {"b": [0.5]}))
+        check(framework, compiled(x_, p), {"y": [-2 * x + 0.5]})
+        check(framework, f(x_, p), {"y": [x + 0.5]})
+
+
+def spike_gradient(framework: str) -> tuple[Any, Any, Numpy]:
+    """A compiled gradient of a spiking function, its argument, and the answer by hand."""
+    xp = backend(framework)
+    x, u = into(framework, (X, U))
+    spike = fgi.surrogates.ATan()
+    compiled = fgi.compile(fgi.grad(lambda x: xp.sum(u * (spike(x) + 3 * x))))
+    return compiled, x, U * (1 / (1 + (np.pi * X) ** 2) + 3)
+
+
+@every_framework
+def test_compile_notices_another_backend(framework: str) -> None:
+    gradient, x, expected = spike_gradient(framework)
+    other = other_than(framework)
+    refused = rf"^fgi\.compile: .*array of {framework}, but .*set to {other};"
+    check(framework, gradient(x), expected)
+    for before in ("auto", framework):
+        fgi.set_backend(before)
+        check(framework, gradient(x), expected)
+        fgi.set_backend(other)
+        with pytest.raises(TypeError, match=refused):
+            gradient(x)
+        with fgi.use_backend(framework):
+            check(framework, gradient(x), expected)
+    fgi.set_backend("auto")
+    check(framework, gradient(x), expected)
+
+
+@every_framework
+def test_compile_notices_inference_mode(framework: str) -> None:
+    gradient, x, expected = spike_gradient(framework)
+    without = 3 * U  # the spike passes none, and the rest is as before
+    check(framework, gradient(x), expected)
+    with fgi.inference_mode():
+        check(framework, gradient(x), without)
+        with fgi.inference_mode():
+            check(framework, gradient(x), without)
+        check(framework, gradient(x), without)
+    check(framework, gradient(x), expected)
+
+
+@every_framework
+def test_compiled_first_in_inference_mode(framework: str) -> None:
+    gradient, x, expected = spike_gradient(framework)
+    with fgi.inference_mode():
+        check(framework, gradient(x), 3 * U)
+    check(framework, gradient(x), expected)
+
+
+@every_framework
+def test_gradient_of_what_is_compiled(framework: str) -> None:
+    """The other order, and with the value: inside the block it stays what it was."""
+    xp = backend(framework)
+    x, u = into(framework, (X, U))
+    spike = fgi.surrogates.ATan()
+    compiled = fgi.compile(lambda x: xp.sum(u * spike(x)))
+    value, slope = np.sum(U * (X > 0)), U / (1 + (np.pi * X) ** 2)
+    check(framework, fgi.value_and_grad(compiled)(x), (value, slope))
+    with fgi.inference_mode():
+        check(framework, fgi.value_and_grad(compiled)(x), (value, np.zeros(4)))
+    check(framework, fgi.value_and_grad(compiled)(x), (value, slope))
