@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint test-gpu test-ptx figures clean
+.PHONY: demo test lint bench test-gpu test-ptx figures clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -18,6 +18,10 @@ lint: $(READY)
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+
+# About a minute; on an idle machine.
+bench: $(READY)
+	$(RUN)/python benchmarks/mechanisms.py
 
 # On a machine with an NVIDIA GPU, in an environment whose frameworks see it.
 test-gpu:

@@ -144,7 +144,7 @@ BROADCASTS = {
     "parameter broadcasts x": (
         lambda fw: ATan(alpha=array(fw, [[1.0], [2.0]]))(array(fw, [1.0, 2.0, 3.0])),
         ValueError,
-        r"ATan: x is a float32 array of shape \(3,\), a parameter makes the result a float32 "
+        r"ATan: x is a float32 array of shape \(3,\), alpha makes the result a float32 "
         r"array of shape \(2, 3\); expected the shape of x",
     ),
     "inject, slope broadcasts x": (

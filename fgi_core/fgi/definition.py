@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, cast
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
-from .injection import check_result_shape, expand, finite, floating_owner
+from .injection import expand, finite, floating_owner, shape_error
 from .parameters import Definition, is_number, number
 from .values import Value, heaviside
 
@@ -72,7 +72,8 @@ class Surrogate(Definition):
             return self._value(xp, x)
         fx = self._value(xp, xp.stop_gradient(x))
         y = expand(xp, x, fx, lambda x0, d: self._slope(xp, x0) * d)
-        check_result_shape(type(self).__name__, "a parameter", xp, y, x)
+        if not xp.same_shape(y, x):
+            raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
         return y
 
     def derivative(self, x: Array) -> Array:
@@ -104,14 +105,15 @@ class Surrogate(Definition):
 
     def _value(self, xp: Backend, x: Array) -> Array:
         if isinstance(self.forward, Value):
-            return self.forward.evaluate(xp, x)
+            return self.forward.in_dtype(xp, x.dtype).evaluate(xp, x)
         fx = self.forward(x)
         if not isinstance(fx, xp.Array):
             raise TypeError(
                 f"{type(self).__name__}: forward(x) is {describe(fx)}; expected an array of "
                 f"{xp.name}"
             )
-        check_result_shape(type(self).__name__, "forward", xp, fx, x)
+        if not xp.same_shape(fx, x):
+            raise shape_error(type(self).__name__, "forward", fx, x)
         return xp.astype(fx, x.dtype)
 
     def _slope(self, xp: Backend, x: Array) -> Array:
@@ -128,7 +130,9 @@ class Surrogate(Definition):
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
         result = result * xp.ones_like(x)
-        check_result_shape(f"{type(self).__name__}.{method}", "a parameter", xp, result, x)
+        if not xp.same_shape(result, x):
+            cause = ", ".join(self.arrays) or "slope"
+            raise shape_error(f"{type(self).__name__}.{method}", cause, result, x)
         return result
 
 

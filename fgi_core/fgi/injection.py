@@ -117,7 +117,8 @@ def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
         gdx = xp.astype(xp.stop_gradient(gdx), x.dtype)
         # The slope that came along was computed at x itself, and may be NaN where x is not finite.
         slope = xp.where(finite(xp, x), gdx, 0.0)
-        check_result_shape("fgi.inject", "gdx", xp, slope, x)
+        if not xp.same_shape(slope, x):
+            raise shape_error("fgi.inject", "gdx", slope, x)
     return expand(xp, x, fx, lambda _, d: slope * d)
 
 
@@ -164,10 +165,9 @@ def floating_owner(caller: str, x: Array, argument: str = "x") -> Backend:
     return xp
 
 
-def check_result_shape(caller: str, argument: str, xp: Backend, y: Array, x: Array) -> None:
-    """Whatever was combined with ``x`` must not have broadcast the result away from its shape."""
-    if not xp.same_shape(y, x):
-        raise ValueError(
-            f"{caller}: x is {describe(x)}, {argument} makes the result {describe(y)}; expected "
-            f"the shape of x; reshape {argument} so that it broadcasts to x"
-        )
+def shape_error(caller: str, cause: str, y: Array, x: Array) -> ValueError:
+    """Whatever was combined with ``x`` has broadcast the result away from its shape."""
+    return ValueError(
+        f"{caller}: x is {describe(x)}, {cause} makes the result {describe(y)}; expected the shape "
+        f"of x; reshape {cause} so that it broadcasts to x"
+    )

@@ -179,7 +179,7 @@ class Triangle(Surrogate):
         "spikingjelly.PiecewiseQuadratic": {},
         "braintools.PiecewiseQuadratic": {},
         "braintools.ReluGrad": {"height": 0.3},
-        "norse.triangle_fn": {"height": 0.3},
+        "norse.triangle": {"height": 0.3},
         "spyx.triangular": {"width": 0.5},
         "stork.EsserSpike": {},
     }

@@ -125,10 +125,15 @@ def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tu
     Errors: TypeError for arrays of a framework without one; ValueError for no steps.
     """
     backend = _backend("fgi.scan", xs, carry)
-    for x in _arrays(xs):
-        if not x.shape or x.shape[0] == 0:
-            raise ValueError(
-                f"fgi.scan: xs holds an array of shape {tuple(x.shape)}; expected at least one "
-                f"step along the first axis"
-            )
+    shapes = [tuple(x.shape) for x in _arrays(xs)]
+    if not shapes or not all(shape and shape[0] for shape in shapes):
+        raise ValueError(
+            f"fgi.scan: xs holds arrays of shapes {shapes}; expected at least one array and one "
+            f"step along the first axis"
+        )
+    if len({shape[0] for shape in shapes}) > 1:
+        raise ValueError(
+            f"fgi.scan: xs holds arrays of shapes {shapes}; expected one length along the first "
+            f"axis"
+        )
     return backend.scan(step, carry, xs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .backend import Array, Backend
-from .injection import floating_owner
+from .injection import floating_owner, shape_error
 from .parameters import Definition, Number, number, unit
 
 __all__ = ["Heaviside", "Round", "Sign", "Value", "heaviside", "round", "sign"]
@@ -20,7 +20,10 @@ class Value(Definition):
 
     def __call__(self, x: Array) -> Array:
         xp = floating_owner(f"fgi.{self.name}", x)
-        return self.evaluate(xp, x)
+        y = self.in_dtype(xp, x.dtype).evaluate(xp, x)
+        if not xp.same_shape(y, x):
+            raise shape_error(f"fgi.{self.name}", ", ".join(self.arrays), y, x)
+        return y
 
 
 class Heaviside(Value):

@@ -41,6 +41,11 @@ def differentiating() -> bool:
 
 
 def where(condition: Any, x: Any, y: Any, /) -> Any:
+    # For NumPy a Python number is a float64 beside a dtype that is not its own, such as bfloat16.
+    if type(x) in (int, float):
+        x = np.asarray(x, y.dtype)
+    if type(y) in (int, float):
+        y = np.asarray(y, x.dtype)
     return np.where(condition, x, y)
 
 
@@ -65,12 +70,17 @@ def to_numpy(x: Any, /) -> Any:
     return np.asarray(x)
 
 
+def _wide(x: Any) -> Any:
+    # NumPy adds up 16 bits in 16 bits, and gets stuck at 256 or 2048.
+    return float32 if x.dtype in half else x.dtype
+
+
 def sum(x: Any, /, *, axis: int | None = None) -> Any:
-    return np.sum(x, axis=axis)
+    return np.sum(x, axis=axis, dtype=_wide(x)).astype(x.dtype)
 
 
 def mean(x: Any, /, *, axis: int | None = None) -> Any:
-    return np.mean(x, axis=axis)
+    return np.mean(x, axis=axis, dtype=_wide(x)).astype(x.dtype)
 
 
 def max(x: Any, /, *, axis: int | None = None) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import ml_dtypes
+import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
@@ -40,11 +41,12 @@ def differentiating() -> bool:
 
 
 def where(condition: Tensor, x: Any, y: Any, /) -> Tensor:
-    # tf.where makes a Python number float32, whatever the dtype of the other branch.
+    # tf.where makes a Python number float32, whatever the dtype of the other branch, and takes it
+    # from a cache in which 0.0 and -0.0 are one; a NumPy number goes neither way.
     if not tf.is_tensor(x):
-        x = tf.cast(x, y.dtype)
+        x = tf.constant(np.asarray(x, y.dtype.as_numpy_dtype))
     if not tf.is_tensor(y):
-        y = tf.cast(y, x.dtype)
+        y = tf.constant(np.asarray(y, x.dtype.as_numpy_dtype))
     return tf.where(condition, x, y)
 
 
@@ -62,19 +64,28 @@ def astype(x: Tensor, dtype: Any, /) -> Tensor:
 
 
 def asarray(x: Any, /, *, dtype: Any = None) -> Tensor:
+    if tf.is_tensor(x):
+        return x if dtype is None else tf.cast(x, dtype)
     return tf.convert_to_tensor(x, dtype=dtype)
 
 
 def to_numpy(x: Tensor, /) -> Any:
-    return x.numpy()
+    return np.asarray(x.numpy())
+
+
+def _wide(reduce: Callable[..., Tensor], x: Tensor, axis: int | None) -> Tensor:
+    # TensorFlow adds up float16 in float16, and gets stuck at 2048.
+    if x.dtype in half:
+        return tf.cast(reduce(tf.cast(x, float32), axis=axis), x.dtype)
+    return reduce(x, axis=axis)
 
 
 def sum(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return tf.reduce_sum(x, axis=axis)
+    return _wide(tf.reduce_sum, x, axis)
 
 
 def mean(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return tf.reduce_mean(x, axis=axis)
+    return _wide(tf.reduce_mean, x, axis)
 
 
 def max(x: Tensor, /, *, axis: int | None = None) -> Tensor:

@@ -12,6 +12,11 @@ __all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
 ZERO = tf.UnconnectedGradients.ZERO
 
 
+def apart(tree: Any) -> Any:
+    """The same arrays as tensors of their own: tapes tell arguments apart by identity."""
+    return tf.nest.map_structure(tf.identity, tree)
+
+
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
     both = value_and_grad(f, argnums=argnums)
     return lambda *args: both(*args)[1]
@@ -21,11 +26,12 @@ def value_and_grad(
     f: Callable[..., Any], *, argnums: int = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     def both(*args: Any) -> tuple[Any, Any]:
+        argument = apart(args[argnums])
         with tf.GradientTape() as tape:
-            tape.watch(tf.nest.flatten(args[argnums]))
-            value = f(*args)
+            tape.watch(tf.nest.flatten(argument))
+            value = f(*args[:argnums], argument, *args[argnums + 1 :])
             target = value[0] if has_aux else value
-        return value, tape.gradient(target, args[argnums], unconnected_gradients=ZERO)
+        return value, tape.gradient(target, argument, unconnected_gradients=ZERO)
 
     return both
 
@@ -33,6 +39,10 @@ def value_and_grad(
 def jvp(
     f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[Any, Any]:
+    if not tf.executing_eagerly():
+        # In a graph, forward mode does not see into the arrays of a loop; into a function it does.
+        f = compile(f)
+    primals = apart(primals)
     flat = tf.nest.flatten(primals), tf.nest.flatten(tangents)
     with tf.autodiff.ForwardAccumulator(*flat) as accumulator:
         y = f(*primals)
@@ -40,6 +50,7 @@ def jvp(
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    primals = apart(primals)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(tf.nest.flatten(primals))
         y = f(*primals)
@@ -54,7 +65,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 
 
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = tf.function(f)
+    # Without autograph, as in JAX: control flow that depends on values is the caller's to write.
+    compiled: Callable[..., Any] = tf.function(f, autograph=False)
     return compiled
 
 

@@ -51,7 +51,7 @@ def differentiating() -> bool:
 
 def sign(x: Tensor, /) -> Tensor:
     # torch.sign gives 0 at NaN, the array API and the other frameworks NaN.
-    return torch.where(x.detach().isnan(), x, torch.sign(x))
+    return torch.where(x.detach().isnan(), x.detach(), torch.sign(x))
 
 
 def same_shape(x: Tensor, y: Tensor, /) -> bool:
@@ -64,6 +64,8 @@ def astype(x: Tensor, dtype: torch.dtype, /) -> Tensor:
 
 
 def asarray(x: Any, /, *, dtype: torch.dtype | None = None) -> Tensor:
+    if getattr(x, "dtype", None) == "bfloat16":  # NumPy's, which torch does not take
+        return torch.asarray(x.astype("float32"), dtype=dtype or torch.bfloat16)
     return torch.asarray(x, dtype=dtype)
 
 
