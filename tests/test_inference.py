@@ -177,7 +177,7 @@ def test_the_graph_in_training_is_that_of_the_formula(framework: str) -> None:
 
         def by_hand(x: Any) -> Any:
             sg = tf.stop_gradient
-            z = tf.where(abs(sg(x)) <= x.dtype.max, x, tf.cast(0.0, x.dtype))
+            z = tf.where(abs(sg(x)) <= x.dtype.max, x, tf.zeros([], x.dtype))
             x0 = sg(z)
             u = x0 / 1.0
             return tf.cast(sg(x) > 0, x.dtype) - 1.0 * tf.exp(-0.5 * (u * u)) * (x0 - z)

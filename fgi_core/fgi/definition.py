@@ -213,7 +213,7 @@ def surrogate(slope: Callable[Concatenate[Array, P], Array]) -> Callable[P, Surr
         (Surrogate,),
         {
             **{parameter.name: field(parameter.default) for parameter in rest},
-            "__annotations__": dict.fromkeys(names, "Number"),
+            "__annotations__": dict.fromkeys(names, Any),
             "__doc__": slope.__doc__,
             "__module__": slope.__module__,
             "__qualname__": slope.__qualname__,

@@ -1,0 +1,79 @@
+"""The README's code runs and prints what it says; its table and numbers are the committed ones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+from support import frameworks
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
+
+
+@pytest.mark.skipif(
+    set(frameworks.AUTODIFF) - set(frameworks.INSTALLED), reason="needs all three frameworks"
+)
+def test_the_code_blocks_print_what_they_say() -> None:
+    blocks = BLOCK.findall(README)
+    assert len(blocks) >= 5
+    frameworks.load("torch")  # before TensorFlow
+    jax = frameworks.load("jax")
+    jax.config.update("jax_enable_x64", False)  # as a reader has it
+    scope: dict[str, Any] = {"__name__": "readme"}
+    try:
+        for code, expected in blocks:
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                exec(compile(code, "README.md", "exec"), scope)
+            assert printed.getvalue() == expected, code
+    finally:
+        jax.config.update("jax_enable_x64", True)
+
+
+def test_every_make_target_and_link_exists() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = set(re.findall(r"make ([a-z]+(?:-[a-z]+)*)", README))
+    assert {"demo", "test"} <= named <= set(targets)
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_demo_s_table_is_that_of_the_committed_run() -> None:
+    saved = json.loads((ROOT / "docs/demo/demo.json").read_text())
+    table = README.partition("<!-- demo -->")[2].partition("<!-- /demo -->")[0]
+    assert [o["backend"] for o in saved["frameworks"]] == list(frameworks.AUTODIFF)
+    for o in saved["frameworks"]:
+        (row,) = (line for line in table.splitlines() if line.strip().startswith(o["backend"]))
+        ratios = [a / b for a, b in zip(o["seconds"]["fgi"], o["seconds"]["native"], strict=True)]
+        assert row.split() == [
+            o["backend"],
+            o["version"],
+            f"{o['first_loss']:.10f}",
+            f"{o['gradient_difference']:.1e}",
+            f"{100 * o['accuracy']:.1f}",
+            "%",
+            f"{median(o['seconds']['fgi']):.3f}",
+            f"{median(o['seconds']['native']):.3f}",
+            f"{median(ratios):.2f}",
+        ]
+    for fact in (saved["machine"], saved["date"]):
+        assert fact in table
+
+
+def test_the_slowest_ratio_is_that_of_the_committed_results() -> None:
+    saved = json.loads((ROOT / "benchmarks/results/mechanisms-cpu.json").read_text())
+    times = {(r["framework"], r["mode"], r["variant"]): r["seconds"] for r in saved["rows"]}
+    worst = max(
+        median(a / b for a, b in zip(times[framework, mode, "fgi"], seconds, strict=True))
+        for (framework, mode, variant), seconds in times.items()
+        if variant not in ("fgi", "unguarded", "clamped")
+    )
+    assert f"up to {worst:.1f} times faster" in " ".join(README.split())
