@@ -145,6 +145,8 @@ def test_the_network_is_the_equations() -> None:
 def test_a_missing_framework_is_left_out_by_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    if not AUTODIFF:
+        pytest.skip("no framework that differentiates is installed")
     there = AUTODIFF[-1]
     monkeypatch.setattr(fgi, "available_backends", lambda: (there, "numpy"))
     monkeypatch.setattr(comparison, "TIMED_EPOCHS", 1)
@@ -170,7 +172,7 @@ def test_a_missing_framework_is_left_out_by_name(
         (["--surrogate", '{"name": "atan", "alpha": -1}'], "alpha is -1"),
         (["--surrogate", "{"], "is not JSON"),
         (["--backend", "theano"], "expected one of torch"),
-        (["--epochs", "0"], "range"),
+        (["--epochs", "0"], "or equal to 1"),
         (["--by", "column"], "column"),
     ],
 )

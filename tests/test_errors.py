@@ -164,6 +164,8 @@ def _with_args(x: Any, *args: Any) -> Any:
 def test_the_same_error_in_every_framework(case: str) -> None:
     wrong, kind, text = (CASES | BROADCASTS)[case]
     targets = [f for f in INSTALLED if f != "numpy" or case not in (*BROADCASTS, *_ASK_AUTODIFF)]
+    if not targets:
+        pytest.skip("no framework that differentiates is installed")
     said = {}
     for framework in targets:
         with pytest.raises(kind, match=text) as caught:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import fgi
 import numpy as np
 import pytest
+
+import fgi
 from support import frameworks
 
 spike = fgi.surrogates.Gaussian()

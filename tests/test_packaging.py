@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 
 import fgi
+from support import frameworks
 
 ROOT = Path(__file__).parents[1]
 SOURCES = (ROOT / "fgi_core" / "fgi", ROOT / "backends" / "fgi_backends")
 EXTRAS = {"torch", "jax", "tensorflow", "numpy", "plot", "cli", "demo", "all"}
 NAME = f"fgi-{fgi.__version__}"
+AUTODIFF = [name for name in frameworks.AUTODIFF if name in frameworks.INSTALLED]
 
 
 def run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
@@ -88,7 +90,7 @@ def test_the_wheel_holds_the_sources_and_nothing_else(wheel: Path) -> None:
     assert f"{NAME}.dist-info/licenses/LICENSE" in names
 
 
-def test_the_sdist_holds_what_the_tests_need(dist: Path) -> None:
+def test_the_sdist_holds_sources_tests_and_notebooks(dist: Path) -> None:
     with tarfile.open(dist / f"{NAME}.tar.gz") as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"} <= names
@@ -130,13 +132,13 @@ print(spike(x).tolist(), spike.derivative(x).tolist())
     assert numbers == "[0.0, 0.0, 1.0] [0.0, 0.5, 0.75]"
 
 
-@pytest.mark.parametrize("backend", [n for n in ("torch", "jax", "tensorflow") if find_spec(n)])
-def test_each_backend_is_in_the_wheel(backend: str, installed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_each_backend_is_in_the_wheel(framework: str, installed: Path, tmp_path: Path) -> None:
     code = f"""
 import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import fgi
-fgi.set_backend({backend!r})
+fgi.set_backend({framework!r})
 xp = fgi.namespace()
 print(xp.__file__)
 x = xp.asarray([-1.0, 0.5], dtype=xp.float32)
@@ -144,7 +146,7 @@ _, pullback = fgi.vjp(fgi.surrogates.Triangle(width=2.0), x)
 print(xp.to_numpy(pullback(3 * xp.ones_like(x))[0]).tolist())
 """
     file, slope = run(sys.executable, "-c", code, cwd=tmp_path, path=installed).splitlines()
-    assert Path(file) == installed / "fgi_backends" / backend / "__init__.py"
+    assert Path(file) == installed / "fgi_backends" / framework / "__init__.py"
     assert slope == "[1.5, 2.25]"
 
 

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+
 from support import frameworks
 
 ROOT = Path(__file__).parents[1]

@@ -341,9 +341,9 @@ def test_scan_over_nests(framework: str) -> None:
 def test_scan_without_steps(framework: str) -> None:
     c0, xs = into(framework, (C0, XS))
     for none in (xs[:0], {"x": [xs[:0]]}):
-        with pytest.raises(ValueError, match=r"^fgi\.scan: .*shape \(0,\).*at least one step"):
+        with pytest.raises(ValueError, match=r"^fgi\.scan: .*shapes \[\(0,\)\].*one step"):
             fgi.scan(lambda c, x: (c, c), c0, none)
-    with pytest.raises(ValueError, match=r"^fgi\.scan: .*shape \(\).*at least one step"):
+    with pytest.raises(ValueError, match=r"^fgi\.scan: .*shapes \[\(\)\].*one step"):
         fgi.scan(lambda c, x: (c, c), c0, c0)
 
 

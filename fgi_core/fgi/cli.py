@@ -67,6 +67,8 @@ def demo(
     # Start-up messages of TensorFlow are not the demo's.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # Matrices this small gain nothing from a second thread, and wait for it on a busy machine.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         from .demo import comparison, digits, report
     except ModuleNotFoundError as error:

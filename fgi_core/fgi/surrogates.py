@@ -190,7 +190,7 @@ class Triangle(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # Left of 0 it is u^2 / 2, right of 0 the whole triangle less the same.
-        u = 1 - abs(x) / self.width
+        u = 1 + minus_abs(xp, x) / self.width
         u = xp.maximum(u, xp.zeros_like(u))
         half = u * u / 2
         return self.height * self.width * xp.where(x < 0, half, 1 - half)
@@ -225,7 +225,7 @@ class FastSigmoid(Surrogate):
         return self.height / q / q
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        tail = 1 / (1 + self.alpha * abs(x))
+        tail = 1 / (1 - self.alpha * minus_abs(xp, x))
         return self.height / self.alpha * xp.where(x < 0, tail, 2 - tail)
 
 
@@ -253,7 +253,12 @@ class StraightThrough(Surrogate):
         return self.height * x
 
 
+def minus_abs(xp: Backend, x: Array) -> Array:
+    """-|x|, with derivative -1 at 0, where that of abs is 0 in PyTorch and TensorFlow."""
+    return xp.where(x < 0, x, -x)
+
+
 def logistic(xp: Backend, z: Array) -> Array:
     """1 / (1 + exp(-z)), never overflowing, exact to rounding on both sides."""
-    e = xp.exp(-abs(z))
+    e = xp.exp(minus_abs(xp, z))
     return xp.where(z < 0, e, xp.ones_like(e)) / (1 + e)
