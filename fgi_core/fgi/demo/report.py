@@ -109,7 +109,7 @@ def figure(outcomes: Sequence[Outcome], spike: Surrogate) -> Figure:
         slope.plot(x, spike(x), color="black", label="value f(x)")
         slope.plot(x, spike.derivative(x), color="C3", label="derivative g'(x)")
         slope.set(xlabel="membrane - threshold", title=repr(spike))
-        slope.legend(frameon=False)
+        slope.legend(frameon=False, loc="center right")
     return drawn
 
 
