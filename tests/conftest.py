@@ -18,7 +18,9 @@ from support import frameworks
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--backends", default="", help="only these, comma-separated, and all of them")
+    parser.addoption(
+        "--backends", default="", help="only these (and NumPy), comma-separated, and all of them"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     def wanted(item: pytest.Item) -> bool:
         parameters = getattr(item, "callspec", None)
         name = parameters.params.get("framework") if parameters else None
-        return name is None or name in asked
+        return name in (None, "numpy", *asked)
 
     config.hook.pytest_deselected(items=[item for item in items if not wanted(item)])
     items[:] = [item for item in items if wanted(item)]

@@ -16,7 +16,7 @@ from support import frameworks
 
 pytest.importorskip("rich", reason="the table needs rich")
 ROOT = Path(__file__).parents[1] / "benchmarks"
-AUTODIFF = [name for name in frameworks.AUTODIFF if name in frameworks.INSTALLED]
+AUTODIFF = frameworks.INSTALLED_AUTODIFF
 
 
 @pytest.fixture(scope="module")

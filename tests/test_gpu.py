@@ -15,7 +15,7 @@ import pytest
 import fgi
 from support import frameworks
 
-AUTODIFF = [name for name in frameworks.AUTODIFF if name in frameworks.INSTALLED]
+AUTODIFF = frameworks.INSTALLED_AUTODIFF
 SPIKES = [getattr(fgi.surrogates, name)() for name in fgi.surrogates.__all__]
 INPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "loaded": lambda a, b, c: a,

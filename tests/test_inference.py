@@ -11,7 +11,7 @@ import pytest
 import fgi
 from support import frameworks
 
-AUTODIFF = [name for name in frameworks.AUTODIFF if name in frameworks.INSTALLED]
+AUTODIFF = frameworks.INSTALLED_AUTODIFF
 X = np.array([-1.0, 0.0, 0.25, np.inf, np.nan])
 
 

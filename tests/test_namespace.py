@@ -25,6 +25,7 @@ from support.frameworks import (
     BFLOAT16,
     DTYPES,
     INSTALLED,
+    INSTALLED_AUTODIFF,
     backend,
     numpy_dtype,
     to_framework,
@@ -34,7 +35,6 @@ from support.frameworks import (
 Numpy = np.ndarray[Any, Any]
 
 INF, NAN = np.inf, np.nan
-INSTALLED_AUTODIFF = [name for name in AUTODIFF if name in INSTALLED]
 
 # Bounds of the error in ulp of the exact result, on a CPU. 16 bits are computed in float32 and
 # rounded once. XLA and TensorFlow approximate tanh and erfc, the others are within 2.

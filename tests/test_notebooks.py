@@ -15,7 +15,7 @@ from support import frameworks
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOURCES = os.pathsep.join(str(ROOT / folder) for folder in ("fgi_core", "backends"))
-OF_A_MACHINE = ("/home/", "/work/", "/tmp/", "/root/")
+OF_A_MACHINE = [f"/{top}/" for top in ("home", "work", "tmp", "root", "Users")]
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = (ROOT / "fgi_core" / "fgi", ROOT / "backends" / "fgi_backends")
 EXTRAS = {"torch", "jax", "tensorflow", "numpy", "plot", "cli", "demo", "all"}
 NAME = f"fgi-{fgi.__version__}"
-AUTODIFF = [name for name in frameworks.AUTODIFF if name in frameworks.INSTALLED]
+AUTODIFF = frameworks.INSTALLED_AUTODIFF
 
 
 def run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:

@@ -16,7 +16,7 @@ import fgi
 from support import exact, frameworks
 
 INSTALLED = frameworks.INSTALLED
-AUTODIFF = [name for name in frameworks.AUTODIFF if name in INSTALLED]
+AUTODIFF = frameworks.INSTALLED_AUTODIFF
 CLASSES = [getattr(fgi.surrogates, name) for name in fgi.surrogates.__all__]
 OTHER = {
     "gaussian": {"sigma": 0.5, "height": 0.7},

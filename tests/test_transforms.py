@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 import fgi
-from support.frameworks import AUTODIFF, INSTALLED, backend, load, to_framework, to_numpy
+from support.frameworks import INSTALLED, INSTALLED_AUTODIFF, backend, load, to_framework, to_numpy
 
 Numpy = np.ndarray[Any, Any]
 
-INSTALLED_AUTODIFF = [name for name in AUTODIFF if name in INSTALLED]
 every_framework = pytest.mark.parametrize("framework", INSTALLED_AUTODIFF)
 
 # The functions below are sums of a few terms of order 1.

@@ -14,9 +14,9 @@ import pytest
 import fgi
 from fgi.values import Value
 from support.frameworks import (
-    AUTODIFF,
     DTYPES,
     INSTALLED,
+    INSTALLED_AUTODIFF,
     backend,
     numpy_dtype,
     to_framework,
@@ -26,7 +26,6 @@ from support.frameworks import (
 Numpy = np.ndarray[Any, Any]
 
 INF, NAN = np.inf, np.nan
-INSTALLED_AUTODIFF = [name for name in AUTODIFF if name in INSTALLED]
 
 # fmt: off
 X = [-INF, -2.5, -1.5, -0.5, -0.25, -0.0, 0.0, 0.25, 0.5, 1.5, 2.5, INF,  NAN]

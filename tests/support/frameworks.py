@@ -15,6 +15,7 @@ import numpy as np
 AUTODIFF = ("torch", "jax", "tensorflow")
 ALL = (*AUTODIFF, "numpy")
 INSTALLED = tuple(name for name in ALL if find_spec(name))
+INSTALLED_AUTODIFF = tuple(name for name in AUTODIFF if name in INSTALLED)
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
