@@ -124,6 +124,8 @@ def test_mixed_arrays() -> None:
         lambda: fgi.inject(a, a, b),
         lambda: fgi.inject(a, b, a),
         lambda: fgi.bypass(b, a),
+        lambda: fgi.surrogates.ATan(alpha=b)(a),
+        lambda: fgi.Heaviside(at_zero=b)(a),
     ):
         with pytest.raises(TypeError, match=rf"{OTHER}.*numpy.*convert"):
             call()

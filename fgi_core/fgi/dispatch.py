@@ -236,12 +236,16 @@ def together(caller: str, x: Array, **others: Any) -> Backend:
     for argument, other in others.items():
         if other is None or isinstance(other, (int, float, backend.Array)):
             continue
-        theirs = owner(other, caller, argument)
-        raise TypeError(
-            f"{caller}: x is an array of {backend.name}, {argument} one of {theirs.name}; "
-            f"expected arrays of one framework; convert one of them"
-        )
+        raise foreign(caller, backend, argument, owner(other, caller, argument))
     return backend
+
+
+def foreign(caller: str, backend: Backend, argument: str, theirs: Backend) -> TypeError:
+    """``x`` and another argument are arrays of two frameworks."""
+    return TypeError(
+        f"{caller}: x is an array of {backend.name}, {argument} one of {theirs.name}; "
+        f"expected arrays of one framework; convert one of them"
+    )
 
 
 def namespace(*xs: Any) -> Backend:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
 
 from .backend import Array, Backend
-from .dispatch import describe, owner
+from .dispatch import describe, foreign, owner
 
 __all__ = ["Definition", "Number", "number", "positive", "unit"]
 
@@ -113,10 +113,16 @@ class Definition:
         return {name: v for name, v in vars(self).items() if hasattr(v, "dtype")}
 
     def in_dtype(self, xp: Backend, dtype: Any) -> Self:
-        """The same definition with its arrays, if any, in the dtype that is computed in."""
+        """The same definition with its arrays, if any, in the dtype that is computed in.
+
+        Errors: TypeError where they are not arrays of ``xp``.
+        """
         arrays = self.arrays
         if not arrays:
             return self
+        for name, value in arrays.items():
+            if not isinstance(value, xp.Array):
+                raise foreign(type(self).__name__, xp, name, owner(value, name))
         return self.replace(**{name: xp.astype(value, dtype) for name, value in arrays.items()})
 
     def replace(self, **parameters: Any) -> Self:

@@ -44,9 +44,12 @@ def grid(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 
 def bounds(
-    name: str, x: np.ndarray[Any, Any], *, points: int = 2, ulps: float = 4
+    name: str, x: np.ndarray[Any, Any], *, points: int = 2, ulps: int = 4
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The least and the largest slope that passes at each finite x, as float64."""
+    """The least and the largest slope that passes at each finite x, as float64.
+
+    Within ``ulps`` of the exact slope at a point within ``points`` ulp of x.
+    """
     exact = EXACT[name]
     info = ml_dtypes.finfo(x.dtype)
     eps, tiny = mpf(float(info.eps)), mpf(float(info.smallest_normal))
