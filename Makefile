@@ -27,10 +27,10 @@ bench: $(READY)
 test-gpu:
 	$(PYTHON) -m pytest -m gpu
 
-# Downloads a GPU compiler of 290 MB; no GPU is needed.
-test-ptx: $(READY)
-	$(RUN)/python -m pip install -q -c constraints.txt --group ptx
-	$(RUN)/python -m pytest -m ptx
+# Downloads a GPU compiler of 290 MB; no GPU is needed. In an environment of its own: the compiler
+# and TensorFlow do not share a process.
+test-ptx: $(VENV)-ptx/ready
+	$(VENV)-ptx/bin/python -m pytest -m ptx
 
 # The README's picture and numbers.
 figures: $(READY)
@@ -42,5 +42,11 @@ $(READY): pyproject.toml constraints.txt
 	$(RUN)/python -m pip install -q -c constraints.txt --group dev -e .
 	touch $@
 
+$(VENV)-ptx/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)-ptx
+	$(VENV)-ptx/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(VENV)-ptx/bin/python -m pip install -q -c constraints.txt --group test --group ptx
+	touch $@
+
 clean:
-	rm -rf $(VENV) dist build demo-out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-ptx dist build demo-out .pytest_cache .mypy_cache .ruff_cache

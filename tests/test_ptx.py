@@ -6,11 +6,18 @@ Triton is what torch.compile makes GPU code with. docs/contraction.md has the nu
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+if find_spec("tensorflow"):
+    pytest.skip(
+        "triton and tensorflow each bring an LLVM, and abort in one process; make test-ptx has an "
+        "environment of its own",
+        allow_module_level=True,
+    )
 pytest.importorskip("triton", reason="triton is not installed; make test-ptx installs it")
 
 from support import ptx_emulator, ptx_kernels
