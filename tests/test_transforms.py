@@ -488,3 +488,48 @@ def test_gradient_of_what_is_compiled(framework: str) -> None:
     with fgi.inference_mode():
         check(framework, fgi.value_and_grad(compiled)(x), (value, np.zeros(4)))
     check(framework, fgi.value_and_grad(compiled)(x), (value, slope))
+
+
+@every_framework
+def test_named_arguments(framework: str) -> None:
+    x, w = into(framework, (np.array([1.0, -2.0]), np.array([3.0, 0.5])))
+
+    def f(x: Any, *, w: Any, power: int = 3) -> Any:
+        return backend(framework).sum(w * x**power)
+
+    value, gradient = fgi.value_and_grad(f)(x, w=w, power=3)
+    check(framework, value, np.array(-1.0))
+    expected = np.array([9.0, 6.0])  # 3 w x^2
+    check(framework, gradient, expected)
+    check(framework, fgi.grad(f)(x, w=w, power=3), expected)
+    check(framework, fgi.compile(fgi.grad(f))(x, w=w), expected)
+
+
+def cube(x: Any) -> Any:
+    return x * x * x
+
+
+# Said by torch.compile of itself, while it looks at an intermediate tensor.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+@pytest.mark.parametrize("where", ["eager", "compiled", "compiled inside", "over scan, compiled"])
+@every_framework
+def test_reverse_over_forward(framework: str, where: str) -> None:
+    """d/dx (3 x^2 t) = 6 x t: TensorFlow loses it where a function is called in forward mode."""
+    x_, t_, u_ = np.array([-2.0, 0.5]), np.array([2.0, -3.0]), np.array([0.5, 4.0])
+    x, t, u = into(framework, (x_, t_, u_))
+
+    def repeated(x: Any) -> Any:
+        # x^3 as the last carry of three steps.
+        xs = backend(framework).stack([x, x, x])
+        return fgi.scan(lambda c, x: (c * x, c), backend(framework).ones_like(x), xs)[0]
+
+    f = {"compiled inside": fgi.compile(cube), "over scan, compiled": repeated}.get(where, cube)
+
+    def both(x: Any, u: Any) -> Any:
+        dy, pullback = fgi.vjp(lambda x: fgi.jvp(f, (x,), (t,))[1], x)
+        return dy, pullback(u)[0]
+
+    run = fgi.compile(both) if where in ("compiled", "over scan, compiled") else both
+    dy, ddx = run(x, u)
+    check(framework, dy, 3 * x_**2 * t_)
+    check(framework, ddx, 6 * x_ * t_ * u_)

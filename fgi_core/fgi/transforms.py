@@ -53,8 +53,8 @@ def grad(f: Callable[..., Array], *, argnums: int = 0) -> Callable[..., Any]:
     """
 
     @wraps(f)
-    def gradient(*args: Any) -> Any:
-        return _backend("fgi.grad", *args).grad(f, argnums=argnums)(*args)
+    def gradient(*args: Any, **named: Any) -> Any:
+        return _backend("fgi.grad", args, named).grad(f, argnums=argnums)(*args, **named)
 
     return gradient
 
@@ -69,9 +69,10 @@ def value_and_grad(
     """
 
     @wraps(f)
-    def both(*args: Any) -> tuple[Any, Any]:
-        backend = _backend("fgi.value_and_grad", *args)
-        value, gradient = backend.value_and_grad(f, argnums=argnums, has_aux=has_aux)(*args)
+    def both(*args: Any, **named: Any) -> tuple[Any, Any]:
+        backend = _backend("fgi.value_and_grad", args, named)
+        pair = backend.value_and_grad(f, argnums=argnums, has_aux=has_aux)
+        value, gradient = pair(*args, **named)
         return value, gradient
 
     return both
@@ -82,7 +83,9 @@ def jvp(
 ) -> tuple[Any, Any]:
     """Forward mode: ``(f(x), J(x) v)`` for ``primals = (x, ...)`` and ``tangents = (v, ...)``.
 
-    Structure, shapes and dtypes of the tangents are those of the primals.
+    Structure, shapes and dtypes of the tangents are those of the primals. In TensorFlow compiled
+    functions inside ``f`` run as they are, and ``scan`` is unrolled: its forward mode sees into
+    neither. Compile around ``jvp``.
     Errors: TypeError for arrays that no framework differentiates.
     """
     return _backend("fgi.jvp", primals).jvp(f, primals, tangents)
@@ -105,14 +108,14 @@ def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     compiled: dict[Any, Callable[..., Any]] = {}
 
     @wraps(f)
-    def call(*args: Any) -> Any:
-        backend = _backend("fgi.compile", *args)
+    def call(*args: Any, **named: Any) -> Any:
+        backend = _backend("fgi.compile", args, named)
         chosen = choice()
         state = (backend.name, isinstance(chosen, str), in_inference_mode())
         if state not in compiled:
             # A function of its own for each state: jax.jit shares traces by the identity of f.
-            compiled[state] = backend.compile(lambda *args: f(*args))
-        return compiled[state](*args)
+            compiled[state] = backend.compile(lambda *args, **named: f(*args, **named))
+        return compiled[state](*args, **named)
 
     return call
 

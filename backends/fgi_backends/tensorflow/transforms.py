@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,21 @@ __all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
 ZERO = tf.UnconnectedGradients.ZERO
 
 
+class _Forward(threading.local):
+    """How many forward modes are at work in this thread.
+
+    TensorFlow's cannot look into the arrays of a loop in a graph, which is a TypeError, and what it
+    brings out of a function has no derivative any more, which is a silent zero. Inside them loops
+    are therefore unrolled and functions called as they are.
+    """
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+
+_forward = _Forward()
+
+
 def apart(tree: Any) -> Any:
     """The same arrays as tensors of their own: tapes tell arguments apart by identity."""
     return tf.nest.map_structure(tf.identity, tree)
@@ -19,17 +35,17 @@ def apart(tree: Any) -> Any:
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
     both = value_and_grad(f, argnums=argnums)
-    return lambda *args: both(*args)[1]
+    return lambda *args, **named: both(*args, **named)[1]
 
 
 def value_and_grad(
     f: Callable[..., Any], *, argnums: int = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    def both(*args: Any) -> tuple[Any, Any]:
+    def both(*args: Any, **named: Any) -> tuple[Any, Any]:
         argument = apart(args[argnums])
         with tf.GradientTape() as tape:
             tape.watch(tf.nest.flatten(argument))
-            value = f(*args[:argnums], argument, *args[argnums + 1 :])
+            value = f(*args[:argnums], argument, *args[argnums + 1 :], **named)
             target = value[0] if has_aux else value
         return value, tape.gradient(target, argument, unconnected_gradients=ZERO)
 
@@ -39,13 +55,14 @@ def value_and_grad(
 def jvp(
     f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[Any, Any]:
-    if not tf.executing_eagerly():
-        # In a graph, forward mode does not see into the arrays of a loop; into a function it does.
-        f = compile(f)
     primals = apart(primals)
     flat = tf.nest.flatten(primals), tf.nest.flatten(tangents)
-    with tf.autodiff.ForwardAccumulator(*flat) as accumulator:
-        y = f(*primals)
+    _forward.depth += 1
+    try:
+        with tf.autodiff.ForwardAccumulator(*flat) as accumulator:
+            y = f(*primals)
+    finally:
+        _forward.depth -= 1
     return y, accumulator.jvp(y, unconnected_gradients=ZERO)
 
 
@@ -67,7 +84,11 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     # Without autograph, as in JAX: control flow that depends on values is the caller's to write.
     compiled: Callable[..., Any] = tf.function(f, autograph=False)
-    return compiled
+
+    def call(*args: Any, **named: Any) -> Any:
+        return (f if _forward.depth else compiled)(*args, **named)
+
+    return call
 
 
 def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
@@ -75,6 +96,13 @@ def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tu
 
     def at(t: Any) -> Any:
         return tf.nest.map_structure(lambda x: x[t], xs)
+
+    if _forward.depth and not tf.executing_eagerly():
+        ys = []
+        for t in range(steps):
+            carry, y = step(carry, at(t))
+            ys.append(y)
+        return carry, tf.nest.map_structure(lambda *parts: tf.stack(parts), *ys)
 
     # The first step stands outside the loop: it tells the structure and the dtypes of the outputs.
     carry, y = step(carry, at(0))

@@ -21,8 +21,8 @@ def value_and_grad(
 ) -> Callable[..., Any]:
     reversed_pair = torch.func.grad_and_value(f, argnums=argnums, has_aux=has_aux)
 
-    def both(*args: Any) -> tuple[Any, Any]:
-        gradient, value = reversed_pair(*args)
+    def both(*args: Any, **named: Any) -> tuple[Any, Any]:
+        gradient, value = reversed_pair(*args, **named)
         return value, gradient
 
     return both
