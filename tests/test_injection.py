@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,3 +121,29 @@ def test_any_shape(framework: str, shape: tuple[int, ...]) -> None:
         assert y.shape == dx.shape == shape
         np.testing.assert_array_equal(y, np.ones(shape))
         np.testing.assert_array_equal(dx, np.full(shape, -1.5))
+
+
+@every_framework
+def test_the_published_form_has_the_same_numbers_and_its_known_nan(framework: str) -> None:
+    """Against what the code published with the paper returned."""
+    golden = Path(__file__).parent / "data" / "golden"
+    index = json.loads((golden / "fgi_reference.json").read_text())
+    arrays = np.load(golden / index["arrays"])
+    slope = fgi.surrogates.Gaussian().derivative
+    records = [r for r in index["records"] if r["function"] == "fgi(gaussian)"]
+    assert {r["grid"] for r in records} == {"main", "special"}
+    for record in records:
+        if record["dtype"] != "float64":
+            continue
+        x, value, gradient = (arrays[record[key]] for key in ("x", "forward", "grad"))
+        u = np.full_like(x, 2.0)
+
+        def published(x: Any) -> Any:
+            return fgi.injection.inject_as_published(x, fgi.heaviside(x), slope(x))
+
+        y, dx = reverse(framework, lambda f: f, published, x, u)
+        np.testing.assert_array_equal(y, value)
+        np.testing.assert_allclose(dx, 2 * gradient, rtol=1e-12, atol=1e-300)
+        ours, _ = reverse(framework, lambda f: f, fgi.surrogates.Gaussian(), x, u)
+        np.testing.assert_array_equal(ours, x > 0)
+        assert np.isnan(y).any() == (record["grid"] == "special")

@@ -28,7 +28,7 @@ from .backend import Array, Backend
 from .dispatch import describe, owner, together
 from .inference import value_only
 
-__all__ = ["bypass", "inject", "stop_gradient", "tangent"]
+__all__ = ["bypass", "inject", "inject_as_published", "stop_gradient", "tangent"]
 
 
 def finite(xp: Backend, x: Array) -> Array:
@@ -120,6 +120,25 @@ def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
         if not xp.same_shape(slope, x):
             raise shape_error("fgi.inject", "gdx", slope, x)
     return expand(xp, x, fx, lambda _, d: slope * d)
+
+
+def inject_as_published(x: Array, fx: Array, gdx: Array) -> Array:
+    """The paper's own arrangement of ``inject``, for reproduction; otherwise use ``inject``.
+
+        h = x * sg(gdx),   y = h - sg(h) + sg(fx)
+
+    Equal to ``inject`` on paper. In floating point it is NaN where x * gdx overflows, so at every
+    infinity, and off by the rounding error of x * gdx where a compiler contracts the product.
+    Shapes and dtypes: three arrays of one framework, one shape and one real floating dtype.
+
+    Errors: TypeError where they are not.
+
+    Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11 and Listing 3.
+    """
+    xp = floating_owner("fgi.injection.inject_as_published", x)
+    together("fgi.injection.inject_as_published", x, fx=fx, gdx=gdx)
+    h = x * xp.stop_gradient(gdx)
+    return h - xp.stop_gradient(h) + xp.stop_gradient(fx)
 
 
 def bypass(fx: Array, gx: Array) -> Array:
