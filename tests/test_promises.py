@@ -38,6 +38,43 @@ def allowed() -> dict[tuple[str, str], Any]:
     return found
 
 
+PROMISED = {
+    "torch": {
+        "eager",
+        "compile",
+        "func.grad",
+        "vmap(func.grad)",
+        "func.jvp",
+        "forward AD",
+        "compile(func.grad)",
+        "compile(vmap(func.grad))",
+        "jit.trace",
+        "jit.trace, saved",
+        "export",
+        "checkpoint",
+    },
+    "jax": {
+        "eager",
+        "jit",
+        "grad",
+        "jvp",
+        "vmap(grad)",
+        "jit(vmap(grad))",
+        "linearize",
+        "scan",
+        "remat",
+    },
+    "tensorflow": {"eager", "function", "XLA", "ForwardAccumulator", "vectorized_map"},
+}
+"""The modes of the README; torch.jit.script has test_script.py."""
+
+
+def test_no_promised_mode_is_left_out() -> None:
+    for framework, modes in MODES.items():
+        assert PROMISED[framework] <= set(modes)
+    assert set(MODES) == set(frameworks.INSTALLED_AUTODIFF)
+
+
 @pytest.mark.parametrize("dtype", frameworks.DTYPES)
 @pytest.mark.parametrize(("framework", "mode"), PAIRS)
 def test_value_and_gradient(framework: str, mode: str, dtype: str, allowed: Any) -> None:
