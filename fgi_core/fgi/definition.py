@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Concatenate, ParamSpec, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Concatenate, ParamSpec
 
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
-from .injection import expand, finite, floating_owner, shape_error
-from .parameters import Definition, is_number, number
-from .values import Value, heaviside
+from .injection import expand, finite, floating_owner, shape_error, times
+from .parameters import Definition, is_number, keyword, number
+from .values import Value, heaviside, uniform
 
-__all__ = ["Surrogate", "surrogate"]
+__all__ = ["Primitive", "Surrogate", "surrogate"]
 
 P = ParamSpec("P")
 
@@ -29,20 +29,30 @@ class Surrogate(Definition):
     ``xp`` is the backend, ``x`` is float32 or float64: float16 and bfloat16 are computed in
     float32 and rounded once.
 
-    ``forward`` is f, the step of the paper by default; every surrogate takes another one by that
-    keyword: a ``fgi.Heaviside``, ``Sign`` or ``Round``, or any function of an array.
+    The value f is that of ``value(xp, x)``, the step of the paper unless the class says otherwise;
+    every surrogate takes another one by the keyword ``forward``: one of ``fgi.values``, or any
+    function of an array.
 
     Where ``x`` is infinite or NaN the value is f(x) and the derivative 0. Derivatives beyond the
     first are zero. Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11.
     """
 
-    forward: Callable[[Array], Array] = dataclasses.field(default=cast(Any, None), kw_only=True)
-    _objects = {"forward": heaviside}
+    forward: Callable[[Array], Array] | None = keyword(default=None, kw_only=True)
+    _nested = {"forward": Value}
 
-    known_as: ClassVar[Mapping[str, Mapping[str, float]]] = {}
-    """What the libraries call it: "library.function" and our parameters for their defaults."""
+    presets: ClassVar[Mapping[str, Callable[..., Surrogate]]] = {}
+    """What the libraries call it: "library.function", and how their parameters are ours."""
 
-    def slope(self, xp: Backend, x: Array) -> Array:
+    learnable: ClassVar[tuple[str, ...]] = ()
+    """Parameters that ``y`` itself has a derivative for; ``partials`` has the rule."""
+
+    random: ClassVar[bool] = False
+    """Whether ``value`` and ``slope`` take ``u``, uniform on [0, 1), as a last argument."""
+
+    def value(self, xp: Backend, x: Array, *u: Array) -> Array:
+        return heaviside.evaluate(xp, x)
+
+    def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         raise TypeError(f"{type(self).__name__} does not define slope(xp, x)")
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
@@ -51,38 +61,49 @@ class Surrogate(Definition):
             f"defines antiderivative(xp, x)"
         )
 
+    def partials(self, xp: Backend, x: Array) -> Mapping[str, Array]:
+        """dy/dp for each ``learnable`` parameter p."""
+        return {}
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not callable(self.forward):
+        if self.forward is not None and not callable(self.forward):
             raise TypeError(
                 f"{type(self).__name__}: forward is {describe(self.forward)}; expected a function "
                 f"of an array such as fgi.heaviside"
             )
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, key: Any = None) -> Array:
         """Value f(x), derivative g'(x).
 
-        Shape and dtype: those of ``x``, which is float16, bfloat16, float32 or float64.
+        Shape and dtype: those of ``x``, which is float16, bfloat16, float32 or float64. ``key`` is
+        for what is random, and only for that: see ``fgi.values.uniform``.
 
         Errors: TypeError for anything else; ValueError where a parameter or f would change the
         shape.
         """
         xp = floating_owner(type(self).__name__, x)
+        u = self._uniform(xp, x, key)
         if value_only(xp):
-            return self._value(xp, x)
-        fx = self._value(xp, xp.stop_gradient(x))
-        y = expand(xp, x, fx, lambda x0, d: self._slope(xp, x0) * d)
+            return self._value(xp, x, *u)
+        learned = [name for name in self.learnable if hasattr(getattr(self, name), "dtype")]
+        if learned:
+            y = self._expand(xp, x, learned, *u)
+        else:
+            fx = self._value(xp, xp.stop_gradient(x), *u)
+            y = expand(xp, fx, lambda at, d: times(self._slope(xp, at[0], *u), d[0]), x)
         if not xp.same_shape(y, x):
             raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
         return y
 
-    def derivative(self, x: Array) -> Array:
+    def derivative(self, x: Array, key: Any = None) -> Array:
         """The slope g'(x), an ordinary function of ``x``. Shape, dtype and errors: as the call."""
         xp = floating_owner(f"{type(self).__name__}.derivative", x)
-        return self._broadcast("derivative", xp, self._slope(xp, x), x)
+        u = self._uniform(xp, x, key)
+        return self._broadcast("derivative", xp, self._slope(xp, x, *u), x)
 
     def primitive(self, x: Array) -> Array:
-        """The antiderivative g(x), with g(-inf) = 0 where that limit exists, else g(0) = 0.
+        """The antiderivative g(x); g(-inf) = 0 or g(0) = 0 where the docstring does not say.
 
         An ordinary function of ``x`` whose gradient is the slope; ``fgi.bypass(f(x), g(x))`` has
         its derivatives of every order. Shape and dtype: as the call.
@@ -92,21 +113,61 @@ class Surrogate(Definition):
         xp = floating_owner(f"{type(self).__name__}.primitive", x)
         return self._broadcast("primitive", xp, self._computed(xp, x, type(self).antiderivative), x)
 
+    def smooth(self) -> Surrogate:
+        """The same slope with the primitive for its value: nothing fires, all is differentiable.
+
+        y = g(x),   dy/dx = g'(x)
+        """
+        return self.replace(forward=Primitive(self.replace(forward=None)))
+
     def native(self, mechanism: str | None = None) -> Callable[[Array], Array]:
-        """The same function made by the framework's own custom-gradient mechanism.
+        """The same function of ``x`` made by the framework's own custom-gradient mechanism.
 
         ``mechanism`` is "autograd_function" (PyTorch), "custom_jvp" or "custom_vjp" (JAX) or
         "custom_gradient" (TensorFlow); without it, the first one of the framework that the
         function is called with. It is the reference in tests and timings.
 
-        Errors: ValueError for an unknown mechanism, TypeError where a framework has none.
+        Errors: ValueError for an unknown mechanism, TypeError where a framework has none or the
+        surrogate is random.
         """
+        if self._is_random:
+            raise TypeError(
+                f"{type(self).__name__}.native: the surrogate is random; expected one that is not"
+            )
         return NativeTwin(self, mechanism)
 
-    def _value(self, xp: Backend, x: Array) -> Array:
-        if isinstance(self.forward, Value):
-            return self.forward.in_dtype(xp, x.dtype).evaluate(xp, x)
-        fx = self.forward(x)
+    @property
+    def _is_random(self) -> bool:
+        return self.random or (isinstance(self.forward, Value) and self.forward.random)
+
+    def _uniform(self, xp: Backend, x: Array, key: Any) -> tuple[Array, ...]:
+        return uniform(type(self).__name__, xp, x, key, self._is_random)
+
+    def _expand(self, xp: Backend, x: Array, learned: Sequence[str], *u: Array) -> Array:
+        """The expansion in ``x`` and in parameters together."""
+        stopped = {name: xp.stop_gradient(getattr(self, name)) for name in learned}
+        fx = self.replace(**stopped)._value(xp, xp.stop_gradient(x), *u)
+
+        def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
+            x0, *p0 = points
+            at = self.replace(**dict(zip(learned, p0, strict=True)))
+            partials = at._formula(xp, x0, type(self).partials)
+            y = times(at._slope(xp, x0, *u), tangents[0])
+            for name, d in zip(learned, tangents[1:], strict=True):
+                y = y + xp.astype(partials[name] * xp.astype(d, partials[name].dtype), x.dtype)
+            return y
+
+        return expand(xp, fx, rule, x, *(getattr(self, name) for name in learned))
+
+    def _value(self, xp: Backend, x: Array, *u: Array) -> Array:
+        if self.forward is None:
+            if type(self).value is Surrogate.value:
+                return heaviside.evaluate(xp, x)  # the same in every dtype
+            fx = self._computed(xp, x, type(self).value, *(u if self.random else ()))
+        elif isinstance(self.forward, Value):
+            fx = self.forward._evaluate(xp, x, *(u if self.forward.random else ()))
+        else:
+            fx = self.forward(x)
         if not isinstance(fx, xp.Array):
             raise TypeError(
                 f"{type(self).__name__}: forward(x) is {describe(fx)}; expected an array of "
@@ -116,17 +177,21 @@ class Surrogate(Definition):
             raise shape_error(type(self).__name__, "forward", fx, x)
         return xp.astype(fx, x.dtype)
 
-    def _slope(self, xp: Backend, x: Array) -> Array:
-        return self._computed(xp, x, type(self).slope)
+    def _slope(self, xp: Backend, x: Array, *u: Array) -> Array:
+        return self._computed(xp, x, type(self).slope, *(u if self.random else ()))
 
-    def _computed(
-        self, xp: Backend, x: Array, formula: Callable[[Any, Backend, Array], Array]
-    ) -> Array:
-        """The formula in at least float32, rounded to the dtype of ``x``; or a Python number."""
+    def _formula(self, xp: Backend, x: Array, formula: Callable[..., Any], *u: Array) -> Any:
+        """The formula, in at least float32."""
         if x.dtype not in xp.half:
-            return formula(self.in_dtype(xp, x.dtype), xp, x)
-        result = formula(self.in_dtype(xp, xp.float32), xp, xp.astype(x, xp.float32))
-        return result if isinstance(result, int | float) else xp.astype(result, x.dtype)
+            return formula(self.in_dtype(xp, x.dtype), xp, x, *u)
+        return formula(self.in_dtype(xp, xp.float32), xp, xp.astype(x, xp.float32), *u)
+
+    def _computed(self, xp: Backend, x: Array, formula: Callable[..., Any], *u: Array) -> Array:
+        """The formula in at least float32, rounded to the dtype of ``x``; or a Python number."""
+        result = self._formula(xp, x, formula, *u)
+        if isinstance(result, int | float) or x.dtype not in xp.half:
+            return result
+        return xp.astype(result, x.dtype)
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
         result = result * xp.ones_like(x)
@@ -134,6 +199,22 @@ class Surrogate(Definition):
             cause = ", ".join(self.arrays) or "slope"
             raise shape_error(f"{type(self).__name__}.{method}", cause, result, x)
         return result
+
+
+class Primitive(Value):
+    """The primitive of a surrogate as a value: what a rate in place of a spike is.
+
+        f(x) = g(x)
+
+    Shape and dtype: those of ``x``, real floating.
+    """
+
+    surrogate: Surrogate
+
+    _nested = {"surrogate": Surrogate}
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        return self.surrogate.primitive(x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +241,7 @@ class NativeTwin:
 
     def value(self, x: Array) -> Array:
         """f(x), as the surrogate returns it."""
-        return self.surrogate.forward(x)
+        return self.surrogate._value(floating_owner("native", x), x)
 
     def slope(self, x: Array) -> Array:
         """g'(x), and 0 where ``x`` is not finite."""
@@ -200,7 +281,7 @@ def surrogate(slope: Callable[Concatenate[Array, P], Array]) -> Callable[P, Surr
             )
     names = [parameter.name for parameter in rest]
 
-    def method(self: Surrogate, xp: Backend, x: Array) -> Array:
+    def method(self: Surrogate, xp: Backend, x: Array, *u: Array) -> Array:
         return slope(x, **{name: getattr(self, name) for name in names})
 
     def field(default: Any) -> Any:

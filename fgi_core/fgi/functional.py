@@ -1,9 +1,12 @@
-"""Every surrogate of the catalogue as a function: ``fgi.functional.atan(x, alpha=2.0)``."""
+"""Every surrogate of the catalogue as a function: ``fgi.functional.atan(x, alpha=2.0)``.
+
+``fgi.functional.atan(x, alpha)`` is ``fgi.surrogates.ATan(alpha)(x)``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import surrogates
 from .backend import Array
@@ -11,20 +14,29 @@ from .definition import Surrogate
 
 
 def _function(definition: type[Surrogate]) -> Callable[..., Array]:
-    def function(x: Array, *parameters: Any, **named: Any) -> Array:
-        return definition(*parameters, **named)(x)
+    def function(x: Array, *parameters: Any, key: Any = None, **named: Any) -> Array:
+        return definition(*parameters, **named)(x, key)
 
     function.__name__ = function.__qualname__ = definition.name
+    function.__module__ = __name__
     function.__doc__ = definition.__doc__
     return function
 
 
-__all__ = []
-for _name in surrogates.__all__:
-    _definition: type[Surrogate] = getattr(surrogates, _name)
-    globals()[_definition.name] = _function(_definition)
-    __all__.append(_definition.name)
+def _load() -> None:
+    functions = {c.name: _function(c) for c in surrogates.catalogue().values()}
+    globals().update(functions, __all__=sorted(functions))
 
-if TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Callable[..., Array]: ...
+def __getattr__(name: str) -> Callable[..., Array]:
+    if name == "__all__" or not name.startswith("_"):
+        _load()
+        if name in globals():
+            found: Callable[..., Array] = globals()[name]
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    _load()
+    return sorted(globals())

@@ -17,12 +17,13 @@ selection asks |x| <= max and not |x| < inf, because LLVM removes the latter whe
 finite (an integer times a constant), and then fuses after all.
 
 *The sign of zero.* -0.0 + 0.0 is 0.0, but -0.0 - 0.0 is -0.0. The expansion is therefore written
-with minus signs, y = f - L[x0 - z]: for slopes >= 0 even the zeros of f keep their sign.
+with minus signs, y = f - L[x0 - z]: for slopes >= 0, and for a slope that is one number, even the
+zeros of f keep their sign.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .backend import Array, Backend
 from .dispatch import describe, owner, together
@@ -47,10 +48,25 @@ def frozen(xp: Backend, x: Array) -> tuple[Array, Array]:
     return x0, minus_d
 
 
-def expand(xp: Backend, x: Array, fx: Array, linear: Callable[[Array, Array], Array]) -> Array:
-    """y = f(x0) + L(x0)[d], with L = ``linear(x0, d)`` and ``fx`` already computed and stopped."""
-    x0, minus_d = frozen(xp, x)
-    return fx - linear(x0, minus_d)
+def expand(
+    xp: Backend,
+    fx: Array,
+    rule: Callable[[Sequence[Array], Sequence[Array]], Array],
+    *inputs: Array,
+) -> Array:
+    """y = f(x0) + L(x0)[d] for one or several inputs, ``fx`` already computed and stopped.
+
+    ``rule(points, tangents)`` is L, linear in the tangents: a JVP rule.
+    """
+    points, tangents = zip(*(frozen(xp, x) for x in inputs), strict=True)
+    return fx - rule(points, tangents)
+
+
+def times(slope: Array | float, d: Array) -> Array:
+    """The rule of one slope, slope * d, whose value is +0.0 also where a number is negative."""
+    if isinstance(slope, int | float) and slope < 0:
+        return -slope * (0.0 - d)
+    return slope * d
 
 
 def stop_gradient(x: Array) -> Array:
@@ -119,7 +135,7 @@ def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
         slope = xp.where(finite(xp, x), gdx, 0.0)
         if not xp.same_shape(slope, x):
             raise shape_error("fgi.inject", "gdx", slope, x)
-    return expand(xp, x, fx, lambda _, d: slope * d)
+    return expand(xp, fx, lambda _, d: times(slope, d[0]), x)
 
 
 def inject_as_published(x: Array, fx: Array, gdx: Array) -> Array:
@@ -170,7 +186,7 @@ def bypass(fx: Array, gx: Array) -> Array:
     fx = xp.astype(xp.stop_gradient(fx), gx.dtype)
     if value_only(xp):
         return fx
-    return expand(xp, gx, fx, lambda _, d: d)
+    return expand(xp, fx, lambda _, d: d[0], gx)
 
 
 def floating_owner(caller: str, x: Array, argument: str = "x") -> Backend:

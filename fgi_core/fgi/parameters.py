@@ -3,7 +3,7 @@
 A definition is a class whose annotated fields are its parameters::
 
     class ATan(Surrogate):
-        alpha: Number = positive(2.0)
+        alpha: Number = positive(default=2.0)
 
 It becomes a frozen dataclass. Equal parameters make equal objects; numbers are compared by value,
 arrays by identity, since an array has no truth value to compare by.
@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
 from .backend import Array, Backend
 from .dispatch import describe, foreign, owner
 
-__all__ = ["Definition", "Number", "number", "positive", "unit"]
+__all__ = ["Definition", "Number", "choice", "count", "integer", "number", "positive", "unit"]
 
 Number: TypeAlias = float | Array
 """A Python number, or a floating array of the framework, which is then differentiable."""
@@ -29,15 +29,20 @@ Number: TypeAlias = float | Array
 
 # Fields name their range by a word: torch.compile looks into a class whose fields hold objects no
 # further than to say that it cannot.
-RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "finite": ("a finite number", math.isfinite),
+    "extended": ("a number, infinite if you like", lambda v: not math.isnan(v)),
     "positive": ("a number > 0", lambda v: 0 < v < math.inf),
     "unit": ("a number from 0 to 1", lambda v: 0 <= v <= 1),
+}
+WHOLE: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "integer": ("an integer", lambda v: True),
+    "count": ("an integer >= 1", lambda v: v >= 1),
 }
 
 
 def number(default: float, *, range: str = "finite") -> Any:
-    """A parameter that is any finite number, or an array."""
+    """A parameter that is any finite number ("extended": or an infinity), or an array."""
     return dataclasses.field(default=default, metadata={"range": range})
 
 
@@ -51,11 +56,37 @@ def unit(default: float) -> Any:
     return number(default, range="unit")
 
 
+def integer(default: int) -> Any:
+    """A parameter that is a Python integer."""
+    return number(default, range="integer")
+
+
+def count(default: int) -> Any:
+    """A parameter that is a Python integer >= 1."""
+    return number(default, range="count")
+
+
+def keyword(*, default: Any, kw_only: bool = True) -> Any:
+    """A parameter of its own kind, which is only passed by name."""
+    return dataclasses.field(default=default, kw_only=kw_only)
+
+
+# Shown in an error as they are written; anything else by its type.
+SHOWN = (str, bool, complex, int, float)
+
+
+def choice(*others: str, default: str) -> Any:
+    """A parameter that is one of a few words."""
+    return dataclasses.field(default=default, metadata={"range": "|".join((default, *others))})
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(number, positive, unit))
+@dataclass_transform(
+    frozen_default=True, field_specifiers=(keyword, number, positive, unit, integer, count, choice)
+)
 class Definition:
     """An immutable, hashable, picklable value with a name and parameters."""
 
@@ -63,12 +94,17 @@ class Definition:
     """Under which ``to_config`` stores it, and ``fgi.functional`` has it where fgi defines it."""
 
     _by_name: ClassVar[dict[str, Any]]
-    _objects: ClassVar[dict[str, Any]] = {}
-    """Defaults that are objects; the field itself has None, for the same reason as ``RANGES``."""
+    _names: ClassVar[tuple[str, ...]] = ()
+    _ranges: ClassVar[tuple[tuple[str, str], ...]] = ()
+    _nested: ClassVar[dict[str, Any]] = {}
+    """Parameters that are definitions themselves, and of which kind."""
 
     def __init_subclass__(cls, *, name: str | None = None) -> None:
         # eq=False: the generated comparison would ask arrays for a truth value.
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        cls._names = tuple(f.name for f in fields)
+        cls._ranges = tuple((f.name, f.metadata["range"]) for f in fields if f.metadata)
         if Definition in cls.__bases__:
             cls._by_name = {}
             return
@@ -76,21 +112,32 @@ class Definition:
             name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
         cls.name = name if ours else f"{cls.__module__}:{cls.__qualname__}"
-        cls._by_name[cls.name] = cls
+        if not cls.__name__.startswith("_"):
+            cls._by_name[cls.name] = cls
 
     def __post_init__(self) -> None:
-        for name, default in self._objects.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, default)
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            if "range" in field.metadata:
-                checked = self._checked(field.name, field.metadata["range"])
-                object.__setattr__(self, field.name, checked)
+        """Check each parameter. Subclasses go on with what two parameters owe each other."""
+        for name, range in self._ranges:
+            object.__setattr__(self, name, self._checked(name, range))
 
-    def _checked(self, name: str, range: str) -> Number:
-        text, contains = RANGES[range]
+    def _checked(self, name: str, range: str) -> Any:
         value = getattr(self, name)
         kind = type(self).__name__
+        if "|" in range:
+            if value in range.split("|"):
+                return value
+            raise ValueError(
+                f"{kind}: {name} is {value!r}; expected one of {', '.join(range.split('|'))}"
+            )
+        if range in WHOLE:
+            text, contains = WHOLE[range]
+            if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+                if not contains(value):
+                    raise ValueError(f"{kind}: {name} is {value!r}; expected {text}")
+                return int(value)
+            came = repr(value) if isinstance(value, SHOWN) else describe(value)
+            raise TypeError(f"{kind}: {name} is {came}; expected {text}")
+        text, contains = RANGES[range]
         if is_number(value):
             if not contains(value):
                 raise ValueError(f"{kind}: {name} is {value!r}; expected {text}")
@@ -99,13 +146,22 @@ class Definition:
             xp = owner(value, kind, name)
             if value.dtype in xp.floating:
                 return value
-        came = repr(value) if isinstance(value, str | bool | complex) else describe(value)
+        came = repr(value) if isinstance(value, SHOWN) else describe(value)
         raise TypeError(f"{kind}: {name} is {came}; expected {text}, or a floating array")
+
+    def _ascending(self, lower: str, upper: str) -> None:
+        """ValueError unless one parameter is less than the other; arrays are not looked into."""
+        low, high = getattr(self, lower), getattr(self, upper)
+        if is_number(low) and is_number(high) and not low < high:
+            raise ValueError(
+                f"{type(self).__name__}: {lower} is {low!r} and {upper} is {high!r}; expected "
+                f"{lower} < {upper}"
+            )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters by name."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in self._names}
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -141,14 +197,10 @@ class Definition:
         def key(value: Any) -> Any:
             return ("array", id(value)) if hasattr(value, "dtype") else value
 
-        return (type(self), *(key(value) for value in vars(self).values()))
+        return (type(self), *(key(value) for value in self.parameters.values()))
 
     def __repr__(self) -> str:
-        shown = (
-            f"{f.name}={getattr(self, f.name)!r}"
-            for f in dataclasses.fields(self)  # type: ignore[arg-type]
-            if "range" in f.metadata or getattr(self, f.name) != self._objects.get(f.name)
-        )
+        shown = (f"{name}={v!r}" for name, v in self.parameters.items() if v is not None)
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def to_config(self) -> dict[str, Any]:
@@ -160,8 +212,10 @@ class Definition:
         for name, value in self.parameters.items():
             if isinstance(value, Definition):
                 config[name] = value.to_config()
-            elif is_number(value):
+            elif is_number(value) or isinstance(value, str):
                 config[name] = value
+            elif value is None:
+                continue
             else:
                 raise TypeError(
                     f"{type(self).__name__}.to_config: {name} is {describe(value)}; expected a "
@@ -183,17 +237,15 @@ class Definition:
             )
         definition = cls.by_name(config["name"])
         parameters = {name: value for name, value in config.items() if name != "name"}
-        fields = {f.name: f for f in dataclasses.fields(definition)}  # type: ignore[arg-type]
-        unknown = [name for name in parameters if name not in fields]
+        unknown = [name for name in parameters if name not in definition._names]
         if unknown:
             raise ValueError(
                 f"fgi.from_config: {config['name']} has no parameter {', '.join(unknown)}; "
-                f"expected {', '.join(fields)}"
+                f"expected {', '.join(definition._names)}"
             )
         for name, value in parameters.items():
-            default = cls._objects.get(name)
-            if isinstance(value, Mapping) and isinstance(default, Definition):
-                parameters[name] = type(default).from_config(value)
+            if name in definition._nested and isinstance(value, Mapping):
+                parameters[name] = definition._nested[name].from_config(value)
         return definition(**parameters)
 
     @classmethod

@@ -24,6 +24,7 @@ from .transforms import (
 
 name = "jax"
 version: str = jax.__version__
+Key = Array
 
 float16 = jnp.dtype("float16")
 float32 = jnp.dtype("float32")
@@ -62,16 +63,32 @@ def to_numpy(x: Array, /) -> Any:
     return np.asarray(x)
 
 
-def sum(x: Array, /, *, axis: int | None = None) -> Array:
-    return jnp.sum(x, axis=axis)
+def uniform(key: Array, x: Array, /) -> Array:
+    return jax.random.uniform(key, x.shape, float32 if x.dtype in half else x.dtype)
 
 
-def mean(x: Array, /, *, axis: int | None = None) -> Array:
-    return jnp.mean(x, axis=axis)
+def remainder(x: Array, y: Array | float, /) -> Array:
+    return jnp.remainder(x, y)
 
 
-def max(x: Array, /, *, axis: int | None = None) -> Array:
-    return jnp.max(x, axis=axis)
+def pow(x: Array, y: Array | float, /) -> Array:
+    return jnp.power(x, y)
+
+
+def sum(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    return jnp.sum(x, axis=axis, keepdims=keepdims)
+
+
+def mean(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    return jnp.mean(x, axis=axis, keepdims=keepdims)
+
+
+def max(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    return jnp.max(x, axis=axis, keepdims=keepdims)
+
+
+def argsort(x: Array, /, *, axis: int = -1) -> Array:
+    return jnp.argsort(x, axis=axis, stable=True)
 
 
 def argmax(x: Array, /, *, axis: int) -> Array:
@@ -87,15 +104,21 @@ def stack(xs: Sequence[Array], /, *, axis: int = 0) -> Array:
 
 
 atan = jnp.arctan
+ceil = jnp.ceil
+cos = jnp.cos
 exp = jnp.exp
 finfo = jnp.finfo
+floor = jnp.floor
 log = jnp.log
+log1p = jnp.log1p
 maximum = jnp.maximum
 minimum = jnp.minimum
 ones_like = jnp.ones_like
 round = jnp.round
 sign = jnp.sign
+sin = jnp.sin
 sqrt = jnp.sqrt
 tanh = jnp.tanh
+trunc = jnp.trunc
 where = jnp.where
 zeros_like = jnp.zeros_like

@@ -13,6 +13,7 @@ from numpy import ndarray
 name = "numpy"
 version: str = np.__version__
 Array = (ndarray, np.generic)
+Key = np.random.Generator
 
 float16 = np.dtype("float16")
 float32 = np.dtype("float32")
@@ -75,16 +76,24 @@ def _wide(x: Any) -> Any:
     return float32 if x.dtype in half else x.dtype
 
 
-def sum(x: Any, /, *, axis: int | None = None) -> Any:
-    return np.sum(x, axis=axis, dtype=_wide(x)).astype(x.dtype)
+def uniform(key: np.random.Generator, x: Any, /) -> Any:
+    return key.random(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
 
 
-def mean(x: Any, /, *, axis: int | None = None) -> Any:
-    return np.mean(x, axis=axis, dtype=_wide(x)).astype(x.dtype)
+def sum(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    return np.sum(x, axis=axis, dtype=_wide(x), keepdims=keepdims).astype(x.dtype)
 
 
-def max(x: Any, /, *, axis: int | None = None) -> Any:
-    return np.max(x, axis=axis)
+def mean(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    return np.mean(x, axis=axis, dtype=_wide(x), keepdims=keepdims).astype(x.dtype)
+
+
+def max(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def argsort(x: Any, /, *, axis: int = -1) -> Any:
+    return np.argsort(x, axis=axis, stable=True)
 
 
 def argmax(x: Any, /, *, axis: int) -> Any:
@@ -100,14 +109,22 @@ def stack(xs: Sequence[Any], /, *, axis: int = 0) -> Any:
 
 
 atan = np.arctan
+ceil = np.ceil
+cos = np.cos
 double_precision = nullcontext
 exp = np.exp
+floor = np.floor
 log = np.log
+log1p = np.log1p
 maximum = np.maximum
 minimum = np.minimum
 ones_like = np.ones_like
+pow = np.power
+remainder = np.remainder
 round = np.round
 sign = np.sign
+sin = np.sin
 sqrt = np.sqrt
 tanh = np.tanh
+trunc = np.trunc
 zeros_like = np.zeros_like

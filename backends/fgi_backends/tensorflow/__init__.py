@@ -24,6 +24,7 @@ from .transforms import (
 name = "tensorflow"
 version: str = tf.__version__
 Array = (tf.Tensor, tf.Variable)
+Key = (tf.random.Generator, tf.Tensor)
 
 float16 = tf.float16
 float32 = tf.float32
@@ -73,23 +74,46 @@ def to_numpy(x: Tensor, /) -> Any:
     return np.asarray(x.numpy())
 
 
-def _wide(reduce: Callable[..., Tensor], x: Tensor, axis: int | None) -> Tensor:
+def uniform(key: Any, x: Tensor, /) -> Tensor:
+    dtype = float32 if x.dtype in half else x.dtype
+    if isinstance(key, tf.random.Generator):
+        return key.uniform(tf.shape(x), dtype=dtype)
+    return tf.random.stateless_uniform(tf.shape(x), seed=key, dtype=dtype)
+
+
+def remainder(x: Tensor, y: Any, /) -> Tensor:
+    return tf.math.floormod(x, tf.convert_to_tensor(y, x.dtype))
+
+
+def pow(x: Tensor, y: Any, /) -> Tensor:
+    return tf.math.pow(x, tf.convert_to_tensor(y, x.dtype))
+
+
+def trunc(x: Tensor, /) -> Tensor:
+    return tf.where(x < 0, tf.math.ceil(x), tf.math.floor(x))
+
+
+def _wide(reduce: Callable[..., Tensor], x: Tensor, **options: Any) -> Tensor:
     # TensorFlow adds up float16 in float16, and gets stuck at 2048.
     if x.dtype in half:
-        return tf.cast(reduce(tf.cast(x, float32), axis=axis), x.dtype)
-    return reduce(x, axis=axis)
+        return tf.cast(reduce(tf.cast(x, float32), **options), x.dtype)
+    return reduce(x, **options)
 
 
-def sum(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return _wide(tf.reduce_sum, x, axis)
+def sum(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return _wide(tf.reduce_sum, x, axis=axis, keepdims=keepdims)
 
 
-def mean(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return _wide(tf.reduce_mean, x, axis)
+def mean(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return _wide(tf.reduce_mean, x, axis=axis, keepdims=keepdims)
 
 
-def max(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return tf.reduce_max(x, axis=axis)
+def max(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return tf.reduce_max(x, axis=axis, keepdims=keepdims)
+
+
+def argsort(x: Tensor, /, *, axis: int = -1) -> Tensor:
+    return tf.argsort(x, axis=axis, stable=True)
 
 
 def argmax(x: Tensor, /, *, axis: int) -> Tensor:
@@ -105,15 +129,20 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 
 
 atan = tf.math.atan
+ceil = tf.math.ceil
+cos = tf.math.cos
 double_precision = nullcontext
 erfc = tf.math.erfc
 exp = tf.math.exp
+floor = tf.math.floor
 log = tf.math.log
+log1p = tf.math.log1p
 maximum = tf.math.maximum
 minimum = tf.math.minimum
 ones_like = tf.ones_like
 round = tf.math.round
 sign = tf.math.sign
+sin = tf.math.sin
 sqrt = tf.math.sqrt
 tanh = tf.math.tanh
 zeros_like = tf.zeros_like

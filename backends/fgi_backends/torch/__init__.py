@@ -24,6 +24,7 @@ from .transforms import (
 name = "torch"
 version: str = torch.__version__
 Array = Tensor
+Key = torch.Generator
 
 float16 = torch.float16
 float32 = torch.float32
@@ -74,16 +75,35 @@ def to_numpy(x: Tensor, /) -> Any:
     return (x.float() if x.dtype == torch.bfloat16 else x).detach().cpu().numpy()
 
 
-def sum(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return torch.sum(x) if axis is None else torch.sum(x, dim=axis)
+def uniform(key: torch.Generator, x: Tensor, /) -> Tensor:
+    dtype = torch.float32 if x.dtype in half else x.dtype
+    return torch.rand(x.shape, generator=key, dtype=dtype, device=x.device)
 
 
-def mean(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return torch.mean(x) if axis is None else torch.mean(x, dim=axis)
+def remainder(x: Tensor, y: Tensor | float, /) -> Tensor:
+    # torch.remainder divides; the remainder of the C library is exact.
+    r = torch.fmod(x, y)
+    return torch.where(r < 0, r + y, r)
 
 
-def max(x: Tensor, /, *, axis: int | None = None) -> Tensor:
-    return torch.amax(x) if axis is None else torch.amax(x, dim=axis)
+def pow(x: Tensor, y: Tensor | float, /) -> Tensor:
+    return torch.pow(x, y)
+
+
+def sum(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return torch.sum(x, dim=axis, keepdim=keepdims)
+
+
+def mean(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return torch.mean(x, dim=axis, keepdim=keepdims)
+
+
+def max(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return torch.amax(x, dim=() if axis is None else axis, keepdim=keepdims)
+
+
+def argsort(x: Tensor, /, *, axis: int = -1) -> Tensor:
+    return torch.argsort(x, dim=axis, stable=True)
 
 
 def argmax(x: Tensor, /, *, axis: int) -> Tensor:
@@ -99,16 +119,22 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 
 
 atan = torch.atan
+ceil = torch.ceil
+cos = torch.cos
 double_precision = nullcontext
 erfc = torch.erfc
 exp = torch.exp
+floor = torch.floor
 log = torch.log
+log1p = torch.log1p
 maximum = torch.maximum
 minimum = torch.minimum
 ones_like = torch.ones_like
 round = torch.round
+sin = torch.sin
 sqrt = torch.sqrt
 tanh = torch.tanh
+trunc = torch.trunc
 where = torch.where
 zeros_like = torch.zeros_like
 finfo = torch.finfo

@@ -1,0 +1,31 @@
+"""Pieces that several slopes are made of, each exact to rounding over the whole range."""
+
+from __future__ import annotations
+
+from .backend import Array, Backend
+from .parameters import Number
+
+__all__ = ["bell", "logistic", "logistic_slope", "minus_abs"]
+
+
+def bell(xp: Backend, x: Array, sigma: Number) -> Array:
+    """exp(-x^2 / (2 sigma^2))."""
+    u = x / sigma
+    return xp.exp(-0.5 * (u * u))
+
+
+def logistic(xp: Backend, z: Array) -> Array:
+    """1 / (1 + exp(-z)), never overflowing, exact to rounding on both sides."""
+    e = xp.exp(minus_abs(xp, z))
+    return xp.where(z < 0, e, xp.ones_like(e)) / (1 + e)
+
+
+def logistic_slope(xp: Backend, z: Array) -> Array:
+    """s(z) (1 - s(z)): that product cancels on one side, and overflows on the other."""
+    e = xp.exp(-abs(z))
+    return e / ((1 + e) * (1 + e))
+
+
+def minus_abs(xp: Backend, x: Array) -> Array:
+    """-|x|, with derivative -1 at 0, where that of abs is 0 in PyTorch and TensorFlow."""
+    return xp.where(x < 0, x, -x)

@@ -1,0 +1,111 @@
+"""The catalogue: every published surrogate and straight-through estimator, once.
+
+Each module here is a group, each class in it one definition: equation, parameters, source, and in
+``presets`` what other libraries call it. Whatever is defined in a module of this folder is found:
+as ``fgi.surrogates.ATan``, as ``fgi.functional.atan``, by ``fgi.from_config``, by ``fgi list``, and
+by the tests. The modules are loaded on first use, so that ``import fgi`` stays quick.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..definition import Surrogate
+
+if TYPE_CHECKING:
+    from .counts import *
+    from .piecewise import *
+    from .pointed import *
+    from .smooth import *
+
+
+def groups() -> tuple[str, ...]:
+    """The names of the modules."""
+    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def catalogue() -> Mapping[str, type[Surrogate]]:
+    """Every class by its name, group after group."""
+    found: dict[str, type[Surrogate]] = {}
+    for group in groups():
+        module = importlib.import_module(f"{__name__}.{group}")
+        found |= {
+            name: definition
+            for name, definition in vars(module).items()
+            if isinstance(definition, type)
+            and issubclass(definition, Surrogate)
+            and definition.__module__ == module.__name__
+        }
+    return found
+
+
+def presets() -> Mapping[str, Callable[..., Surrogate]]:
+    """What other libraries call it: "library.function", and a function of their parameters.
+
+    The parameters have the library's names and defaults; what comes back is a surrogate.
+    """
+    return {
+        name: make
+        for definition in catalogue().values()
+        for name, make in definition.presets.items()
+    }
+
+
+def preset(name: str, **parameters: Any) -> Surrogate:
+    """The surrogate that another library has under that name, with the same numbers.
+
+        preset("spikingjelly.ATan", alpha=2.0) == ATan(alpha=2.0, forward=Heaviside(at_zero=1))
+
+    ``name`` is "library.function" as ``fgi list --library`` shows it, ``parameters`` are those of
+    that library. With ".primitive" (SpikingJelly) or ".surrogate_fun" (braintools) after the name,
+    the smooth function that these libraries ship beside it.
+
+    Errors: ValueError for a name that is not there, naming the close ones; TypeError for a
+    parameter that the library's function has not.
+    """
+    known = presets()
+    base = name
+    for suffix in (".primitive", ".surrogate_fun"):
+        base = base.removesuffix(suffix)
+    if base not in known:
+        close = difflib.get_close_matches(name, known, n=3)
+        raise ValueError(
+            f"fgi.surrogates.preset: unknown preset {name!r}; "
+            + (f"did you mean {' or '.join(close)}? " if close else "")
+            + "fgi list --library shows all"
+        )
+    signature = inspect.signature(known[base])
+    try:
+        signature.bind(**parameters)
+    except TypeError as error:
+        raise TypeError(
+            f"fgi.surrogates.preset: {name}: {error}; expected {base}{signature}"
+        ) from None
+    surrogate = known[base](**parameters)
+    return surrogate if base == name else surrogate.smooth()
+
+
+def _load() -> None:
+    module = sys.modules[__name__]
+    for name, definition in catalogue().items():
+        setattr(module, name, definition)
+    module.__all__ = [*catalogue(), "preset", "presets"]  # type: ignore[attr-defined]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__all__" or not name.startswith("_"):
+        _load()
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    _load()
+    return sorted(globals())
