@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint bench test-gpu test-ptx figures clean
+.PHONY: demo test lint bench test-gpu test-ptx figures gallery clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -35,6 +35,11 @@ test-ptx: $(VENV)-ptx/ready
 # The README's picture and numbers.
 figures: $(READY)
 	$(RUN)/fgi demo --out docs/demo
+
+# The page with every surrogate, and its pictures, from the definitions.
+gallery: $(READY)
+	rm -f docs/gallery/*.svg
+	$(RUN)/fgi gallery --out docs/gallery
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)

@@ -10,7 +10,7 @@ import pytest
 import fgi
 from support import exact, frameworks
 from support.modes import MODES
-from test_promises import EIGHT, UPSTREAM, same_numbers
+from test_promises import EIGHT, UPSTREAM, bank, same_numbers
 
 MECHANISMS = {
     "torch": ["autograd_function"],
@@ -45,9 +45,6 @@ def test_fgi_returns_what_the_native_mechanism_returns(
     framework: str, mechanism: str, mode: str
 ) -> None:
     twins = [spike.native(mechanism) for spike in EIGHT]
-
-    def bank(functions: Any) -> Any:
-        return lambda x: fgi.namespace(x).stack([f(x[i]) for i, f in enumerate(functions)])
 
     row = exact.grid(np.dtype("float32"))
     x = np.stack([row] * len(EIGHT))

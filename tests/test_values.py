@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fgi
+from fgi import values
 from fgi.values import Value
 from support.frameworks import (
     DTYPES,
@@ -36,6 +37,10 @@ EXPECTED: dict[Value, list[float]] = {
         [ 0,    0,    0,    0,    0,     1,   1,   1,    1,   1,   1,   1,    0],
     fgi.Heaviside(at_zero=0.1):  # no dtype holds 0.1, each rounds it once
         [ 0,    0,    0,    0,    0,    0.1, 0.1,  1,    1,   1,   1,   1,    0],
+    fgi.Heaviside(threshold=0.25):
+        [ 0,    0,    0,    0,    0,     0,   0,   0,    1,   1,   1,   1,    0],
+    fgi.Heaviside(at_zero=1, threshold=-0.5):
+        [ 0,    0,    0,    1,    1,     1,   1,   1,    1,   1,   1,   1,    0],
     fgi.sign:
         [-1,   -1,   -1,   -1,   -1,     0,   0,   1,    1,   1,   1,   1,   NAN],
     fgi.Sign(at_zero=1):
@@ -44,12 +49,50 @@ EXPECTED: dict[Value, list[float]] = {
         [-1,   -1,   -1,   -1,   -1,    -1,  -1,   1,    1,   1,   1,   1,   NAN],
     fgi.Sign(at_zero=0.1):
         [-1,   -1,   -1,   -1,   -1,    0.1, 0.1,  1,    1,   1,   1,   1,   NAN],
+    values.Ternary(threshold=0.5):
+        [-1,   -1,   -1,   -1,    0,     0,   0,   0,    1,   1,   1,   1,   NAN],
     fgi.round:
         [-INF, -2,   -2,  -0.0, -0.0,  -0.0,  0,   0,    0,   2,   2,  INF,  NAN],
+    fgi.Round(ties="up"):
+        [-INF, -2,   -1,  -0.0, -0.0,  -0.0,  0,   0,    1,   2,   3,  INF,  NAN],
+    fgi.Round(ties="up below zero"):
+        [-INF, -2,   -1,  -0.0, -0.0,  -0.0,  0,   0,    0,   2,   2,  INF,  NAN],
+    fgi.Round(step=0.5, low=-1, high=2):
+        [-1,   -1,   -1,  -0.5, -0.0,  -0.0,  0,   0,   0.5, 1.5,  2,   2,   NAN],
+    values.floor:
+        [-INF, -3,   -2,   -1,   -1,   -0.0,  0,   0,    0,   1,   2,  INF,  NAN],
+    values.ceil:
+        [-INF, -2,   -1,  -0.0, -0.0,  -0.0,  0,   1,    1,   2,   3,  INF,  NAN],
+    values.truncate:
+        [-INF, -2,   -1,  -0.0, -0.0,  -0.0,  0,   0,    0,   1,   2,  INF,  NAN],
+    values.KBit(bits=1, low=-0.5, high=1):
+        [-0.0, -0.0, -0.0, -0.0, -0.0, -0.0,  0,   0,    0,   1,   1,   1,   NAN],
+    values.PowerOfTwo(lowest=-1, highest=1):
+        [-2,   -2,   -2,  -0.5, -0.5,   0.5, 0.5, 0.5,  0.5,  2,   2,   2,   NAN],
+    values.Clip(low=-0.5, high=1.5):
+        [-0.5, -0.5, -0.5, -0.5, -0.25, -0.0, 0,  0.25, 0.5, 1.5, 1.5, 1.5,  NAN],
+    values.Absolute():
+        [INF,  2.5,  1.5,  0.5,  0.25,   0,   0,  0.25, 0.5, 1.5, 2.5, INF,  NAN],
+    values.identity:
+        [-INF, -2.5, -1.5, -0.5, -0.25, -0.0, 0,  0.25, 0.5, 1.5, 2.5, INF,  NAN],
+    values.SpikeCount(threshold=0.5, maximum=4):
+        [ 0,    0,    0,    0,    0,     0,   0,   0,    1,   3,   4,   4,    0],
+    values.LogSpikeCount(threshold=0.25):  # log(6) = 1.8, log(10) = 2.3
+        [ 0,    0,    0,    0,    0,     0,   0,   0,    1,   2,   3,  INF,   0],
+    values.GradedSpike(threshold=0.5, scale=0.5):
+        [ 0,    0,    0,    0,    0,     0,   0,   0,    1,   3,   5,  INF,   0],
 }
 # Powers of two: no rounding of their own.
 U =  [-2.0,   0.5,  4.0, -0.25, -2.0, 0.5,  4.0, -0.25, -2.0, 0.5, 4.0, -0.25, -2.0]
 # fmt: on
+SIGNED_ZERO = {v: not isinstance(v, fgi.Sign | values.Ternary) for v in EXPECTED}
+"""fgi.sign(-0.0) is either zero."""
+STEPS = [
+    value
+    for value in EXPECTED
+    if not isinstance(value, values.Absolute | values.Clip | values.GradedSpike | values.Identity)
+]
+"""Those whose own derivative is zero."""
 
 every_framework = pytest.mark.parametrize("framework", INSTALLED)
 every_autodiff = pytest.mark.parametrize("framework", INSTALLED_AUTODIFF)
@@ -87,7 +130,7 @@ def evaluate(framework: str, value: Any, x: Numpy) -> Numpy:
 @every_value
 def test_value(value: Value, framework: str, dtype: str) -> None:
     x, expected = array(X, dtype), array(EXPECTED[value], dtype)
-    signed = not isinstance(value, fgi.Sign)  # fgi.sign(-0.0) is either zero
+    signed = SIGNED_ZERO[value]
     check(evaluate(framework, value, x), expected, zeros=signed)
     for i in (5, 6, 10):
         point = x[i : i + 1].reshape(())
@@ -154,7 +197,7 @@ def test_at_zero_is_differentiable(framework: str) -> None:
 
 @every_dtype
 @every_autodiff
-@every_value
+@pytest.mark.parametrize("value", STEPS, ids=repr)
 def test_derivative_is_zero(value: Value, framework: str, dtype: str) -> None:
     x, u = (to_framework(framework, array(v, dtype)) for v in (X, U))
     zero = array(np.zeros(len(X)), dtype)
@@ -166,16 +209,13 @@ def test_derivative_is_zero(value: Value, framework: str, dtype: str) -> None:
 
 @every_autodiff
 def test_compiled_values(framework: str) -> None:
-    values = list(EXPECTED)
-
     def run(xs: dict[str, Any]) -> dict[str, list[Any]]:
-        return {dtype: [value(x) for value in values] for dtype, x in xs.items()}
+        return {dtype: [value(x) for value in EXPECTED] for dtype, x in xs.items()}
 
     xs = {dtype: to_framework(framework, array(X, dtype)) for dtype in DTYPES}
     for dtype, got in fgi.compile(run)(xs).items():
         for y, (value, expected) in zip(got, EXPECTED.items(), strict=True):
-            signed = not isinstance(value, fgi.Sign)
-            check(to_numpy(framework, y), array(expected, dtype), zeros=signed)
+            check(to_numpy(framework, y), array(expected, dtype), zeros=SIGNED_ZERO[value])
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
@@ -264,6 +304,6 @@ def test_pickle(value: Value) -> None:
 
 
 def test_repr() -> None:
-    assert repr(fgi.heaviside) == "Heaviside(at_zero=0.0)"
+    assert repr(fgi.heaviside) == "Heaviside(at_zero=0.0, threshold=0.0)"
     assert repr(fgi.Sign(at_zero=1)) == "Sign(at_zero=1.0)"
-    assert repr(fgi.round) == "Round()"
+    assert repr(fgi.round) == "Round(step=1.0, low=-inf, high=inf, ties='even')"

@@ -7,6 +7,7 @@ Importing this package loads no framework. ``fgi.injection`` holds the one defin
 """
 
 from . import functional, surrogates
+from .custom import custom_jvp
 from .definition import Surrogate, surrogate
 from .dispatch import (
     available_backends,
@@ -34,6 +35,7 @@ __all__ = [
     "available_backends",
     "bypass",
     "compile",
+    "custom_jvp",
     "from_config",
     "functional",
     "get_backend",

@@ -1,21 +1,31 @@
-"""The command line: ``fgi demo``, ``fgi list``."""
+"""The command line: ``fgi demo``, ``list``, ``show``, ``plot``, ``gallery``."""
 
 from __future__ import annotations
 
+import ast
+import difflib
+import inspect
+import itertools
 import json
+import math
 import os
 import shlex
 import sys
-from dataclasses import fields
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 import fgi
+
+from . import description
+from .description import Description
+from .values import Value
 
 __all__ = ["app"]
 
@@ -33,17 +43,99 @@ class Reading(StrEnum):
 
 
 def _surrogate(text: str) -> fgi.Surrogate:
-    """A surrogate by name, or by name and parameters as JSON."""
-    config = {"name": text}
-    if text.startswith("{"):
-        try:
-            config = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise typer.BadParameter(f"{text} is not JSON: {error}") from error
+    """A surrogate by name, by name and parameters, by a library's name, or as JSON.
+
+    atan   ATan(alpha=3)   atan:alpha=3   spikingjelly.ATan(alpha=3)   {"name": "atan", "alpha": 3}
+    """
     try:
-        return fgi.from_config(config)
+        made = _from_json(text) if text.startswith("{") else _from_call(text)
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
+    if isinstance(made, fgi.Surrogate):
+        return made
+    raise typer.BadParameter(
+        f"{text} is a value function; expected a surrogate, whose forward it is"
+    )
+
+
+def _from_json(text: str) -> fgi.Surrogate:
+    fgi.surrogates.catalogue()  # loads what from_config knows by name
+    try:
+        return fgi.from_config(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{text} is not JSON: {error}") from error
+
+
+def _makers(inside: bool) -> dict[str, Any]:
+    """What can be called by name: presets, and classes by both their names.
+
+    A value function may share its name with a surrogate, which is then meant, except inside one.
+    """
+    found = dict(fgi.surrogates.presets())
+    kinds: list[Iterable[Any]] = [Value._by_name.values(), fgi.surrogates.catalogue().values()]
+    for definition in itertools.chain(*(reversed(kinds) if inside else kinds)):
+        found |= {definition.name: definition, definition.__name__: definition}
+    return found
+
+
+def _from_call(text: str, inside: bool = False) -> Any:
+    makers = _makers(inside)
+    if text in makers:
+        return _call(text, makers[text], [], {})
+    # A library's name may itself have parentheses, so the longest name that is known counts.
+    ends = [i for i, letter in enumerate(text) if letter in "(:" and text[:i] in makers]
+    if not ends:
+        name = text.partition(":")[0].partition("(")[0]
+        raise ValueError(f"{name!r} is in no catalogue; {_close(name, makers)}`fgi list` shows all")
+    name, arguments = text[: ends[-1]], text[ends[-1] :]
+    source = f"f({arguments[1:]})" if arguments[0] == ":" else f"f{arguments}"
+    try:
+        call = ast.parse(source, mode="eval").body
+    except SyntaxError:
+        call = None
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "f":
+        raise ValueError(f"{text}: expected parameters as in {name}(alpha=2) or {name}:alpha=2")
+    named = {keyword.arg or "**": _literal(keyword.value) for keyword in call.keywords}
+    return _call(name, makers[name], [_literal(node) for node in call.args], named)
+
+
+def _call(name: str, make: Any, positional: list[Any], named: dict[str, Any]) -> Any:
+    try:
+        inspect.signature(make).bind(*positional, **named)
+    except TypeError as error:
+        expected = ", ".join(
+            p.name if p.default is p.empty else f"{p.name}={p.default!r}"
+            for p in inspect.signature(make).parameters.values()
+        )
+        raise ValueError(f"{name}: {error}; expected {name}({expected})") from None
+    try:
+        return make(*positional, **named)
+    except ArithmeticError as error:  # a preset divides by what the library divides by
+        raise ValueError(f"{name}: {error}; expected other parameters") from error
+
+
+def _literal(node: ast.expr) -> Any:
+    """A number, a word, a list; or a definition with its parameters, such as Sign(at_zero=1)."""
+    if isinstance(node, ast.Call):
+        return _from_call(ast.unparse(node), inside=True)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_literal(node.operand)
+    if isinstance(node, ast.Name) and node.id == "inf":
+        return math.inf
+    if isinstance(node, ast.Name) and isinstance(getattr(fgi.values, node.id, None), Value):
+        return getattr(fgi.values, node.id)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(
+            f"{ast.unparse(node)} is no parameter; expected a number, a word in quotes, or a value "
+            f"function such as Sign(at_zero=1)"
+        ) from None
+
+
+def _close(word: str, words: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, words, n=3)
+    return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 @app.command()
@@ -53,7 +145,7 @@ def demo(
         typer.Option(help="A framework to run; again for another. Default: all installed."),
     ] = None,
     surrogate: Annotated[
-        str, typer.Option(help="A name that `fgi list` shows, or JSON with parameters.")
+        str, typer.Option(help="As for `fgi plot`: atan, atan:alpha=3, or JSON.")
     ] = '{"name": "gaussian", "sigma": 0.5, "height": 0.5}',
     by: Annotated[Reading, typer.Option(help="Read the digits in 8 rows or in 64 pixels.")] = (
         Reading.row
@@ -72,8 +164,7 @@ def demo(
     try:
         from .demo import comparison, digits, report
     except ModuleNotFoundError as error:
-        console.print(f"fgi demo needs {error.name}; write pip install 'fgi\\[demo]'", style="red")
-        raise typer.Exit(2) from error
+        raise _missing("demo", error) from error
 
     spike = _surrogate(surrogate)
     differentiating = ("torch", "jax", "tensorflow")
@@ -101,18 +192,214 @@ def demo(
 
 @app.command(name="list")
 def list_(
-    text: Annotated[str, typer.Argument(help="Only what has this in its name or libraries.")] = "",
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT", help="Only what has this in name, docstring or names elsewhere."
+        ),
+    ] = "",
+    group: Annotated[str, typer.Option(help="Only this module of fgi.surrogates.")] = "",
+    library: Annotated[
+        str, typer.Option(help="What this library calls it, and what that is here; or 'all'.")
+    ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs; infinities are strings.")
+    ] = False,
 ) -> None:
-    """The catalogue: names, parameters, and what the libraries call it."""
-    table = Table("name", "class", "parameters", "known as")
-    for class_name in fgi.surrogates.__all__:
-        definition: type[fgi.Surrogate] = getattr(fgi.surrogates, class_name)
-        known = [
-            name + "".join(f", {key}={value:g}" for key, value in parameters.items())
-            for name, parameters in definition.known_as.items()
-        ]
-        if not any(text.lower() in word.lower() for word in (class_name, definition.name, *known)):
-            continue
-        parameters = [f"{f.name}={f.default}" for f in fields(definition) if f.name != "forward"]
-        table.add_row(definition.name, class_name, ", ".join(parameters), "\n".join(known))
+    """The catalogue: names, parameters and their defaults, and who else has it."""
+    everything = description.catalogue()
+    groups = list(dict.fromkeys(d.group for d in everything))
+    if group and group not in groups:
+        raise typer.BadParameter(f"{group}; expected one of {', '.join(groups)}")
+    found = [d for d in everything if group in ("", d.group)]
+    if library:
+        _mapping(found, _libraries(library, everything), text, as_json)
+        return
+    found = [d for d in found if d.mentions(text)]
+    if not found:
+        raise _nothing(text, f" of the group {group}" if group else "", everything)
+    if as_json:
+        typer.echo(json.dumps([d.to_json() for d in found], indent=1, allow_nan=False))
+        return
+    table = _table("class\nand name", "parameters", "group", "libraries")
+    for d in found:
+        parameters = ", ".join(f"{p.name}={p.default!r}" for p in d.parameters)
+        libraries = ", ".join(d.libraries)
+        table.add_row(f"{d.class_name}\n{d.name}", parameters, d.group, libraries)
     console.print(table)
+    console.print(
+        f"{len(found)} of {len(everything)} surrogates. `fgi show NAME` has the equation, "
+        f"`fgi list --library NAME` the presets: what that library calls them.",
+        markup=False,
+    )
+
+
+def _libraries(name: str, descriptions: Iterable[Description]) -> list[str]:
+    """The libraries of that name, or whose names begin with it: rockpool_torch, rockpool_jax."""
+    known = sorted({library for d in descriptions for library in d.libraries})
+    word = name.lower().replace("-", "_")
+    if word == "all":
+        return known
+    found = [word] if word in known else [library for library in known if library.startswith(word)]
+    if not found:
+        raise typer.BadParameter(
+            f"{name}; {_close(word, known)}expected one of {', '.join(known)}, or all"
+        )
+    return found
+
+
+def _mapping(
+    descriptions: list[Description], libraries: list[str], text: str, as_json: bool
+) -> None:
+    """The functions of a library, and which surrogate each of them is."""
+    rows = [
+        (preset, d)
+        for library in libraries
+        for d in descriptions
+        for preset in d.presets
+        if preset.library == library and (text.lower() in preset.name.lower() or d.mentions(text))
+    ]
+    if not rows:
+        where = f" of {', '.join(libraries)}" if len(libraries) < 3 else ""
+        raise _nothing(text, where, descriptions)
+    if as_json:
+        mapping = [preset.to_json() | {"class": d.class_name} for preset, d in rows]
+        typer.echo(json.dumps(mapping, indent=1, allow_nan=False))
+        return
+    table = _table("library's function", "at its defaults")
+    for preset, _ in rows:
+        table.add_row(preset.signature, preset.ours)
+    console.print(table)
+    console.print(
+        f'In Python: fgi.surrogates.preset("{rows[0][0].name}"), with the library\'s parameters.',
+        markup=False,
+    )
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=i == 0 and len(headings) > 2, overflow="fold")
+    return table
+
+
+def _nothing(text: str, where: str, descriptions: Iterable[Description]) -> typer.Exit:
+    words = [w for d in descriptions for w in (d.name, d.class_name)]
+    said = f"fgi list: nothing{where} has {text!r}" if text else f"fgi list: nothing{where}"
+    typer.echo(f"{said}; {_close(text, words)}`fgi list` shows all", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str, typer.Argument(help="As `fgi list` shows it, or a library's name for it.")
+    ],
+) -> None:
+    """One surrogate: its equations, parameters, source, and what the libraries call it."""
+    everything = description.catalogue()
+    for d in everything:
+        if name in (d.name, d.class_name, *(preset.name for preset in d.presets)):
+            break
+    else:
+        words = [w for d in everything for w in (d.name, d.class_name)]
+        words += [preset.name for d in everything for preset in d.presets]
+        raise typer.BadParameter(f"{name}; {_close(name, words)}`fgi list` shows all")
+
+    def plain(text: str) -> None:
+        console.print(text.replace("``", ""), markup=False, highlight=False)
+
+    plain(f"{d.class_name}, {d.name} ({d.group})\n\n{d.sentence}\n")
+    plain("\n".join(f"    {line}" for line in d.equations.splitlines()))
+    plain(f"\n{d.text}\nSource: {d.source}\n")
+    parameters = _table("parameter", "default", "range")
+    for p in d.parameters:
+        parameters.add_row(p.name + ", learnable" * p.learnable, repr(p.default), p.range)
+    if d.parameters:
+        console.print(parameters)
+    presets = _table("known as", "that is")
+    for preset in d.presets:
+        presets.add_row(preset.signature, preset.ours)
+    if d.presets:
+        console.print(presets)
+
+
+@app.command()
+def plot(
+    surrogates: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME",
+            help="atan, atan:alpha=3, 'ATan(alpha=3)', 'spikingjelly.ATan(alpha=3)', or JSON.",
+        ),
+    ],
+    value: Annotated[bool, typer.Option("--value", help="Draw the value f(x).")] = False,
+    slope: Annotated[bool, typer.Option("--slope", help="Draw the slope g'(x).")] = False,
+    primitive: Annotated[
+        bool, typer.Option("--primitive", help="Draw the primitive g(x).")
+    ] = False,
+    range: Annotated[
+        str, typer.Option(metavar="LO:HI", help="Of x. Default: where something happens.")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="The picture: .png, .svg or .pdf.")] = Path("fgi.png"),
+) -> None:
+    """A picture of one surrogate (all its curves), or of several (their slopes), into a file."""
+    spikes = [(text, _surrogate(text)) for text in surrogates]
+    asked = {"value": value, "slope": slope, "primitive": primitive}
+    curves = [curve for curve, wanted in asked.items() if wanted]
+    x = _range(range) if range else None
+    try:
+        from matplotlib.figure import Figure
+
+        from .plot import CURVES, FORMATS, draw, own_style, save
+    except ModuleNotFoundError as error:
+        raise _missing("plot", error) from error
+    if out.suffix.lower() not in FORMATS:
+        raise typer.BadParameter(f"{out}: expected a file that ends in {', '.join(FORMATS)}")
+    if len(spikes) > 1 and not curves:
+        curves = ["slope"]
+    with own_style():
+        figure = Figure(figsize=(6.4, 4), layout="constrained")
+        ax = figure.subplots()
+        try:
+            draw(spikes, curves, x, ax)
+            if len(curves) == 1:
+                ax.set_ylabel(f"{curves[0]} {CURVES[curves[0]]}")
+            save(figure, out)
+        except (TypeError, OSError) as error:
+            raise typer.BadParameter(str(error)) from error
+    console.print(f"written: {out}")
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, _, high = text.partition(":")
+    try:
+        x = float(low), float(high)
+    except ValueError:
+        x = math.nan, math.nan
+    if not -math.inf < x[0] < x[1] < math.inf:
+        raise typer.BadParameter(f"--range {text}: expected two numbers such as -2:2")
+    return x
+
+
+@app.command()
+def gallery(
+    out: Annotated[Path, typer.Option(help="Folder for the page and the pictures.")] = Path(
+        "docs/gallery"
+    ),
+) -> None:
+    """The page with every surrogate: picture, equations, parameters, names elsewhere."""
+    try:
+        from .gallery import write
+
+        files = write(out)
+    except ImportError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(2) from error
+    console.print(f"written: {files[0]}, and {len(files) - 1} pictures")
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> typer.Exit:
+    text = f"fgi {command} needs {error.name}; write pip install 'fgi[{command}]'"
+    console.print(text, style="red", markup=False)
+    return typer.Exit(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self
 
 from .backend import Array, Backend
 from .dispatch import describe
@@ -13,6 +13,9 @@ from .inference import value_only
 from .injection import expand, finite, floating_owner, shape_error, times
 from .parameters import Definition, is_number, keyword, number
 from .values import Value, heaviside, uniform
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Primitive", "Surrogate", "surrogate"]
 
@@ -65,6 +68,13 @@ class Surrogate(Definition):
         """dy/dp for each ``learnable`` parameter p."""
         return {}
 
+    @classmethod
+    def by_name(cls, name: str) -> type[Self]:
+        from .surrogates import catalogue
+
+        catalogue()  # loaded on first use
+        return super().by_name(name)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.forward is not None and not callable(self.forward):
@@ -91,7 +101,7 @@ class Surrogate(Definition):
             y = self._expand(xp, x, learned, *u)
         else:
             fx = self._value(xp, xp.stop_gradient(x), *u)
-            y = expand(xp, fx, lambda at, d: times(self._slope(xp, at[0], *u), d[0]), x)
+            y = expand(xp, fx, lambda at, d: times(xp, self._slope(xp, at[0], *u), d[0]), x)
         if not xp.same_shape(y, x):
             raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
         return y
@@ -136,6 +146,40 @@ class Surrogate(Definition):
             )
         return NativeTwin(self, mechanism)
 
+    def plot(
+        self,
+        *curves: str,
+        x: tuple[float, float] | None = None,
+        ax: Axes | None = None,
+        label: str | None = None,
+        **line: Any,
+    ) -> Axes:
+        """Draw "value", "slope" and "primitive" against ``x``; those named, or all there are.
+
+            spike.plot("slope", x=(-2, 2), ax=ax, linestyle="--")
+
+        ``x`` is the range, by default chosen by where value and slope happen; ``ax`` are
+        Matplotlib's axes, by default the current ones; ``label`` stands in the legend, ``line``
+        goes to ``ax.plot``. What is random is drawn as its mean; an array parameter makes a line
+        for each of its numbers. The axes come back.
+
+        Errors: ImportError without Matplotlib; ValueError for an unknown curve or an empty range;
+        TypeError for a primitive that is not known.
+        """
+        try:
+            from . import plot
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f"{type(self).__name__}.plot: needs {error.name}, which is not installed; write "
+                f"pip install 'fgi[plot]'"
+            ) from error
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.gca()
+        plot.draw([(label, self)], curves, x, ax, **line)
+        return ax
+
     @property
     def _is_random(self) -> bool:
         return self.random or (isinstance(self.forward, Value) and self.forward.random)
@@ -152,7 +196,7 @@ class Surrogate(Definition):
             x0, *p0 = points
             at = self.replace(**dict(zip(learned, p0, strict=True)))
             partials = at._formula(xp, x0, type(self).partials)
-            y = times(at._slope(xp, x0, *u), tangents[0])
+            y = times(xp, at._slope(xp, x0, *u), tangents[0])
             for name, d in zip(learned, tangents[1:], strict=True):
                 y = y + xp.astype(partials[name] * xp.astype(d, partials[name].dtype), x.dtype)
             return y

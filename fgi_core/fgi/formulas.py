@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from .backend import Array, Backend
 from .parameters import Number
 
-__all__ = ["bell", "logistic", "logistic_slope", "minus_abs"]
+__all__ = ["bell", "logistic", "logistic_slope", "minus_abs", "sin_turns"]
 
 
 def bell(xp: Backend, x: Array, sigma: Number) -> Array:
@@ -29,3 +31,11 @@ def logistic_slope(xp: Backend, z: Array) -> Array:
 def minus_abs(xp: Backend, x: Array) -> Array:
     """-|x|, with derivative -1 at 0, where that of abs is 0 in PyTorch and TensorFlow."""
     return xp.where(x < 0, x, -x)
+
+
+def sin_turns(xp: Backend, t: Array) -> Array:
+    """sin(2 pi t), exact to rounding near each of its zeros."""
+    # What is taken off t is exact, as the angle 2 pi t is not; the rest is at most a quarter turn.
+    f = t - xp.round(t)
+    f = xp.where(f > 0.25, 0.5 - f, xp.where(f < -0.25, -0.5 - f, f))
+    return xp.sin(2 * math.pi * f)

@@ -1,16 +1,21 @@
 """Every surrogate of the catalogue as a function: ``fgi.functional.atan(x, alpha=2.0)``.
 
-``fgi.functional.atan(x, alpha)`` is ``fgi.surrogates.ATan(alpha)(x)``.
+``fgi.functional.atan(x, alpha)`` is ``fgi.surrogates.ATan(alpha)(x)``. What works on whole vectors
+or tensors and is no surrogate is here as well: the functions of ``MODULES``.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from . import surrogates
 from .backend import Array
 from .definition import Surrogate
+
+MODULES = ("estimators", "tensorwise")
 
 
 def _function(definition: type[Surrogate]) -> Callable[..., Array]:
@@ -24,7 +29,13 @@ def _function(definition: type[Surrogate]) -> Callable[..., Array]:
 
 
 def _load() -> None:
+    if "__all__" in globals():  # a second function of the same name could not be pickled
+        return
     functions = {c.name: _function(c) for c in surrogates.catalogue().values()}
+    for name in MODULES:
+        if find_spec(f"{__package__}.{name}"):
+            module = importlib.import_module(f"{__package__}.{name}")
+            functions |= {function: getattr(module, function) for function in module.__all__}
     globals().update(functions, __all__=sorted(functions))
 
 

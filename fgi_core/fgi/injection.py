@@ -62,10 +62,11 @@ def expand(
     return fx - rule(points, tangents)
 
 
-def times(slope: Array | float, d: Array) -> Array:
+def times(xp: Backend, slope: Array | float, d: Array) -> Array:
     """The rule of one slope, slope * d, whose value is +0.0 also where a number is negative."""
     if isinstance(slope, int | float) and slope < 0:
-        return -slope * (0.0 - d)
+        # Not 0 - d: TensorFlow makes -d of that, whose value is -0.0.
+        return -slope * (xp.stop_gradient(d) - d)
     return slope * d
 
 
@@ -135,7 +136,7 @@ def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
         slope = xp.where(finite(xp, x), gdx, 0.0)
         if not xp.same_shape(slope, x):
             raise shape_error("fgi.inject", "gdx", slope, x)
-    return expand(xp, fx, lambda _, d: times(slope, d[0]), x)
+    return expand(xp, fx, lambda _, d: times(xp, slope, d[0]), x)
 
 
 def inject_as_published(x: Array, fx: Array, gdx: Array) -> Array:

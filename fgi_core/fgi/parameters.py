@@ -102,7 +102,7 @@ class Definition:
     def __init_subclass__(cls, *, name: str | None = None) -> None:
         # eq=False: the generated comparison would ask arrays for a truth value.
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
-        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        fields = sorted(dataclasses.fields(cls), key=lambda f: f.kw_only is True)  # type: ignore[arg-type]
         cls._names = tuple(f.name for f in fields)
         cls._ranges = tuple((f.name, f.metadata["range"]) for f in fields if f.metadata)
         if Definition in cls.__bases__:

@@ -5,31 +5,51 @@ Each writes its equation in its docstring in Python's own notation; the tests re
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from .backend import Array, Backend
 from .dispatch import describe
-from .injection import floating_owner, shape_error
-from .parameters import Definition, Number, choice, count, integer, number, positive, unit
+from .formulas import logistic
+from .injection import finite, floating_owner, shape_error
+from .parameters import (
+    Definition,
+    Number,
+    choice,
+    count,
+    integer,
+    is_number,
+    number,
+    positive,
+    unit,
+)
 
 __all__ = [
     "Absolute",
     "Bernoulli",
+    "BitShiftDecay",
+    "Cast",
     "Ceil",
     "Clip",
+    "Compose",
     "Floor",
     "GradedSpike",
     "Heaviside",
     "Identity",
     "KBit",
     "LogSpikeCount",
+    "Logistic",
+    "Lookup",
+    "MidRise",
     "PowerOfTwo",
+    "Quantize",
     "Round",
     "Sign",
     "SpikeCount",
     "StochasticRound",
+    "StochasticTernary",
     "Ternary",
     "Truncate",
     "Value",
@@ -55,7 +75,7 @@ class Value(Definition):
 
     random: ClassVar[bool] = False
     arithmetic: ClassVar[bool] = False
-    """Whether it computes, and not only selects: 16 bits are then computed in float32."""
+    """Whether it computes, or compares with a parameter: 16 bits are then computed in float32."""
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
         raise TypeError(f"{type(self).__name__} does not define evaluate(xp, x)")
@@ -117,6 +137,12 @@ class Heaviside(Value):
 
     at_zero: Number = unit(default=0.0)
     threshold: Number = number(default=0.0)
+    arithmetic = True
+
+    def _evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        if isinstance(self.threshold, float) and self.threshold == 0:
+            return self.in_dtype(xp, x.dtype).evaluate(xp, x)  # the same in every dtype
+        return super()._evaluate(xp, x)
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
         if isinstance(self.at_zero, float):
@@ -148,16 +174,17 @@ class Sign(Value):
 class Ternary(Value):
     """Three levels: the sign of what is large enough.
 
-        f(x) = sign(x) if abs(x) > threshold else 0
+        f(x) = 0 if abs(x) < threshold else sign(x)
 
-    NaN gives 0. ``threshold`` > 0 is in units of ``x``.
+    NaN stays NaN. ``threshold`` > 0 is in units of ``x``.
     Shape and dtype: those of ``x``, real floating.
     """
 
     threshold: Number = positive(default=0.05)
+    arithmetic = True
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return xp.where(abs(x) > self.threshold, xp.sign(x), 0.0)
+        return xp.where(abs(x) < self.threshold, 0.0, xp.sign(x))
 
 
 class _Rounding(Value):
@@ -178,7 +205,9 @@ class _Rounding(Value):
         x = clip(xp, x, self.low, self.high)
         if isinstance(self.step, float) and self.step == 1:
             return self.integral(xp, x)
-        return self.integral(xp, x / self.step) * self.step
+        small = smaller_than_largest_times(xp, x, self.step)
+        n = self.integral(xp, xp.divide(xp.where(small, x, 0.0), self.step))
+        return xp.where(small, n * self.step, x)
 
 
 class Round(_Rounding):
@@ -196,7 +225,7 @@ class Round(_Rounding):
     def integral(self, xp: Backend, x: Array) -> Array:
         if self.ties == "even":
             return xp.round(x)
-        half = x - xp.floor(x) == 0.5
+        half = x == xp.floor(x) + 0.5
         if self.ties == "up below zero":
             half = half & (x < 0)
         return xp.where(half, xp.ceil(x), xp.round(x))
@@ -241,6 +270,19 @@ class Truncate(_Rounding):
         return xp.trunc(x)
 
 
+class MidRise(_Rounding):
+    """To the middle of a step, so that no level is zero; NaN stays.
+
+        f(x) = (floor(min(max(x, low), high) / step) + 1 / 2) * step
+
+    ``step`` > 0, ``low`` and ``high``, which may be infinite, are in units of ``x``.
+    Shape and dtype: those of ``x``, real floating.
+    """
+
+    def integral(self, xp: Backend, x: Array) -> Array:
+        return xp.floor(x) + 0.5
+
+
 class KBit(Value):
     """One of 2^bits levels on [0, 1], and as finely beyond, as far as ``low`` and ``high``.
 
@@ -262,7 +304,10 @@ class KBit(Value):
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
         levels = float(2**self.bits - 1)
-        return xp.round(clip(xp, x, self.low, self.high) * levels) / levels
+        x = clip(xp, x, self.low, self.high)
+        small = smaller_than_largest_times(xp, x, 1 / levels)
+        y = xp.divide(xp.round(xp.where(small, x, 0.0) * levels), levels)
+        return xp.where(small, y, x)
 
 
 class PowerOfTwo(Value):
@@ -282,11 +327,172 @@ class PowerOfTwo(Value):
         self._ascending("lowest", "highest")
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        # By comparison, which is exact, where log2 and exp2 are not in every framework.
-        y = xp.ones_like(x) * 2.0**self.lowest
+        # By comparison, which is exact, where log2 and exp2 are not in every framework; with the last
+        # number below the root of a half, which in every dtype stays below.
+        below = 0.7071067811865475
+        y = xp.where(x == x, 2.0**self.lowest, x)
         for exponent in range(self.lowest + 1, self.highest + 1):
-            y = xp.where(abs(x) > 2.0 ** (exponent - 0.5), 2.0**exponent, y)
-        return xp.where(x < 0, -y, xp.where(x == x, y, math.nan))
+            y = xp.where(abs(x) > below * 2.0**exponent, 2.0**exponent, y)
+        return xp.where(x < 0, -y, y)
+
+
+class Quantize(Value):
+    """The nearest of equal levels, counted by integers, as an integer network has them.
+
+        f(x) = (min(max(code, lowest), highest) - z) * scale
+        code = (round(x / scale) if ties == "even" else floor(x / scale + 1 / 2)) + z
+        z = min(max(floor(zero_point + 1 / 2), lowest), highest)
+
+    ``scale`` > 0 is the distance of two levels, in units of ``x``; ``zero_point`` is the integer
+    that stands for 0, of ``lowest`` to ``highest``; ``ties`` says where halves go, "even" or "up".
+    NaN stays NaN. Shape and dtype: those of ``x``, real floating.
+    """
+
+    scale: Number = positive(default=1.0)
+    zero_point: Number = number(default=0.0)
+    lowest: int = integer(default=-8)
+    highest: int = integer(default=7)
+    ties: str = choice("up", default="even")
+    arithmetic = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._ascending("lowest", "highest")
+
+    def zero(self, xp: Backend) -> Number:
+        """z, the zero point as an integer."""
+        if isinstance(self.zero_point, float):
+            return float(min(max(math.floor(self.zero_point + 0.5), self.lowest), self.highest))
+        return clip(xp, xp.floor(self.zero_point + 0.5), float(self.lowest), float(self.highest))
+
+    def ends(self, xp: Backend) -> tuple[Number, Number]:
+        """The lowest and the highest level, in units of x."""
+        z = self.zero(xp)
+        return (self.lowest - z) * self.scale, (self.highest - z) * self.scale
+
+    def code(self, xp: Backend, x: Array) -> Array:
+        """The integer of the level; of what is out of range, any integer out of range."""
+        low, high = self.ends(xp)
+        x = clip(xp, x, low - self.scale, high + self.scale)
+        # Times the reciprocal as PyTorch, and from the lowest level as TensorFlow: what is a half
+        # but for rounding is then a half as it is there.
+        z = self.zero(xp)
+        if self.ties == "even":
+            return xp.round(x * (1 / self.scale)) + z
+        n = unfused(xp, (x - low) * (1 / self.scale), x)
+        return xp.floor(n + (self.lowest - z) + 0.5) + z
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        n = clip(xp, self.code(xp, x), float(self.lowest), float(self.highest))
+        return (n - self.zero(xp)) * self.scale
+
+
+class Lookup(Value):
+    """The nearest of given levels, the lower one where two are; NaN stays.
+
+        f(x) = min(levels, key=lambda level: abs(x - level))
+
+    ``levels`` are two or more ascending numbers, in units of ``x``.
+    Shape and dtype: those of ``x``, real floating.
+    Source: snnTorch functional.quant.state_quant.
+    """
+
+    levels: tuple[float, ...] = (-1.0, 0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        levels = self.levels
+        if not isinstance(levels, tuple | list) or not all(is_number(v) for v in levels):
+            raise TypeError(f"Lookup: levels is {levels!r}; expected numbers such as (-1.0, 1.0)")
+        levels = tuple(float(v) for v in levels)
+        if len(levels) < 2 or not all(a < b for a, b in itertools.pairwise(levels)):
+            raise ValueError(f"Lookup: levels is {levels!r}; expected two or more, ascending")
+        if not all(math.isfinite(v) for v in levels):
+            raise ValueError(f"Lookup: levels is {levels!r}; expected finite numbers")
+        object.__setattr__(self, "levels", levels)
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        y = xp.ones_like(x) * self.levels[0]
+        for below, level in itertools.pairwise(self.levels):
+            y = xp.where(x > below + (level - below) / 2, level, y)
+        return xp.where(x == x, y, x)
+
+    def to_config(self) -> dict[str, Any]:
+        return {"name": self.name, "levels": list(self.levels)}
+
+
+class Cast(Value):
+    """The nearest number of an 8-bit floating format, or its largest; NaN stays.
+
+        f(x) = round(c / ulp) * ulp
+        c = min(max(x, -largest), largest)
+        ulp = 2**(floor(log2(max(abs(c), 2**lowest))) - digits)
+        largest = 448 if format == "float8_e4m3fn" else 57344
+        lowest = -6 if format == "float8_e4m3fn" else -14
+        digits = 3 if format == "float8_e4m3fn" else 2
+
+    ``format`` is "float8_e4m3fn" or "float8_e5m2". A float64 is rounded to float32 first.
+    Shape and dtype: those of ``x``, real floating.
+    Source: Micikevicius et al. 2022 (arXiv:2209.05433).
+    """
+
+    format: str = choice("float8_e5m2", default="float8_e4m3fn")
+    arithmetic = True
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        # Out of range the frameworks differ: the largest, infinity or NaN.
+        largest = 448.0 if self.format == "float8_e4m3fn" else 57344.0
+        y = xp.astype(clip(xp, x, -largest, largest), xp.float32)
+        return xp.astype(xp.astype(y, xp.dtype(self.format)), x.dtype)
+
+
+class BitShiftDecay(Value):
+    """A decay by shifting bits: what an integer circuit has for x times a constant below 1.
+
+        f(x) = x - x / 2**shift
+
+    ``shift`` >= 1 is the number of bits.
+    Shape and dtype: those of ``x``, real floating.
+    Source: Rockpool (rockpool.ai), Bitshift.
+    """
+
+    shift: int = count(default=4)
+    arithmetic = True
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        # Without the selection inf - inf would make NaN of an infinity.
+        return x - xp.where(abs(x) <= float(xp.finfo(x.dtype).max), x * 2.0**-self.shift, 0.0)
+
+
+class Compose(Value):
+    """One value function after another, such as a quantised activation.
+
+        f(x) = outer(inner(x))
+
+    ``outer`` is a value function, ``inner`` one too or any function of an array:
+    ``Compose(Round(step=1 / 16), Primitive(Sigmoid(alpha=1)))``.
+    Shape and dtype: those of ``x``, real floating.
+    """
+
+    outer: Value = cast(Any, None)
+    inner: Callable[[Array], Array] = cast(Any, None)
+
+    _nested = {"outer": Value, "inner": Value}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, default in (("outer", round), ("inner", identity)):
+            value = getattr(self, name)
+            if value is None:
+                object.__setattr__(self, name, default)
+            elif not callable(value):
+                raise TypeError(
+                    f"Compose: {name} is {describe(value)}; expected a function of an array such "
+                    f"as fgi.round"
+                )
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        return self.outer(self.inner(x))
 
 
 class Clip(Value):
@@ -347,7 +553,7 @@ class SpikeCount(Value):
     arithmetic = True
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        n = clip(xp, xp.trunc(x / self.threshold), -math.inf, self.maximum)
+        n = clip(xp, xp.trunc(xp.divide(x, self.threshold)), -math.inf, self.maximum)
         return xp.where(x > 0, n, 0.0)
 
 
@@ -366,7 +572,7 @@ class LogSpikeCount(Value):
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
         # Below the threshold the logarithm is not wanted, and at 0 it is not there.
-        q = xp.where(x > self.threshold, x / self.threshold, 1.0)
+        q = xp.where(x > self.threshold, xp.divide(x, self.threshold), 1.0)
         return clip(xp, xp.ceil(xp.log(q)), 0.0, self.maximum)
 
 
@@ -384,22 +590,26 @@ class GradedSpike(Value):
     arithmetic = True
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return xp.where(x >= self.threshold, x / self.scale, 0.0)
+        return xp.where(x >= self.threshold, xp.divide(x, self.scale), 0.0)
 
 
 class Bernoulli(Value):
-    """One with a probability that depends on x, else zero.
+    """One with a probability that depends on x, else zero; or minus one, for a stochastic sign.
 
-        f(x) = 1 if u < probability(x) else 0
+        f(x) = 1 if u < probability(x) else low
 
-    ``probability`` is a function of an array: ``fgi.identity``, ``fgi.surrogates.Sigmoid().smooth``
-    or one of your own. u is uniform on [0, 1), from the key of the call.
+    ``probability`` is a function of an array: ``fgi.values.Logistic()``, ``fgi.identity`` or one of
+    your own; ``low`` is any number. u is uniform on [0, 1), from the key of the call. NaN gives
+    ``low``.
     Shape and dtype: those of ``x``, real floating.
     """
 
     probability: Callable[[Array], Array] = cast(Any, None)
+    low: Number = number(default=0.0)
+
     random = True
     arithmetic = True
+    _nested = {"probability": Value}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -412,7 +622,54 @@ class Bernoulli(Value):
             )
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return xp.astype(u[0] < self.probability(x), x.dtype)
+        spike = u[0] < self.probability(x)
+        if isinstance(self.low, float) and self.low == 0:
+            return xp.astype(spike, x.dtype)
+        return xp.where(spike, xp.ones_like(x), self.low)
+
+
+class Logistic(Value):
+    """A probability that rises with x.
+
+        f(x) = height / (1 + exp(-alpha * (x - threshold)))
+
+    ``alpha`` > 0 is the steepness, in units of 1 / ``x``; at ``threshold``, in units of ``x``, the
+    probability is half of ``height``, which is from 0 to 1.
+    Shape and dtype: those of ``x``, real floating.
+    """
+
+    alpha: Number = positive(default=1.0)
+    threshold: Number = number(default=0.0)
+    height: Number = unit(default=1.0)
+    arithmetic = True
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        return self.height * logistic(xp, self.alpha * (x - self.threshold))
+
+
+class StochasticTernary(Value):
+    """Half the sum of two stochastic signs, one on each side of zero.
+
+        f(x) = 1 if u < p(x) * p(x + 2 * threshold) else (-1 if 1 - u <= q else 0)
+        p(x) = 1 / (1 + exp(-alpha * (x - threshold)))
+        q = (1 - p(x)) * (1 - p(x + 2 * threshold))
+
+    ``alpha`` > 0 is the steepness, in units of 1 / ``x``, ``threshold`` > 0 in units of ``x``. u is
+    uniform on [0, 1), from the key of the call. NaN gives 0.
+    Shape and dtype: those of ``x``, real floating.
+    """
+
+    alpha: Number = positive(default=8.0)
+    threshold: Number = positive(default=0.33)
+
+    random = True
+    arithmetic = True
+
+    def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
+        upper, lower = (self.alpha * (x + t) for t in (-self.threshold, self.threshold))
+        one = u[0] < logistic(xp, upper) * logistic(xp, lower)
+        minus_one = 1 - u[0] <= logistic(xp, -upper) * logistic(xp, -lower)
+        return xp.astype(one, x.dtype) - xp.astype(minus_one, x.dtype)
 
 
 class StochasticRound(Value):
@@ -428,8 +685,8 @@ class StochasticRound(Value):
     arithmetic = True
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        down = xp.floor(x)
-        return down + xp.astype(u[0] < x - down, x.dtype)
+        z = xp.where(finite(xp, x), x, 0.0)  # inf - inf is NaN
+        return xp.floor(x) + xp.astype(u[0] < z - xp.floor(z), x.dtype)
 
 
 def clip(xp: Backend, x: Array, low: Number, high: Number) -> Array:
@@ -439,6 +696,20 @@ def clip(xp: Backend, x: Array, low: Number, high: Number) -> Array:
     if not (isinstance(high, float) and high == math.inf):
         x = xp.where(x > high, high, x)
     return x
+
+
+def smaller_than_largest_times(xp: Backend, x: Array, step: Number) -> Array:
+    """Where ``x`` / ``step`` does not overflow, so that what is larger is left as it is."""
+    least = min(step, 1.0) if isinstance(step, float) else xp.minimum(step, xp.ones_like(step))
+    return abs(x) <= least * float(xp.finfo(x.dtype).max)
+
+
+def unfused(xp: Backend, product: Array, other: Array) -> Array:
+    """The product as the result of a selection: no compiler fuses it into the sum it enters.
+
+    ``other`` is any array, for what is NaN.
+    """
+    return xp.where(product == product, product, other)
 
 
 heaviside = Heaviside()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -51,6 +51,15 @@ def double_precision() -> AbstractContextManager[Any]:
     return x64
 
 
+def dtype(name: str, /) -> Any:
+    return jnp.dtype(name)
+
+
+def divide(x: Array, y: Array | float, /) -> Array:
+    # A selection is no constant, whose rounded reciprocal XLA would multiply by.
+    return x / jnp.where(x == x, y, stop_gradient(x))
+
+
 def astype(x: Array, dtype: Any, /) -> Array:
     return x.astype(dtype)
 
@@ -67,12 +76,18 @@ def uniform(key: Array, x: Array, /) -> Array:
     return jax.random.uniform(key, x.shape, float32 if x.dtype in half else x.dtype)
 
 
+def _wide(f: Callable[[Array, Array], Array], x: Array, y: Array | float) -> Array:
+    # In 16 bits JAX multiplies out whole powers; and those of Python's integers in any dtype.
+    dtype = float32 if x.dtype in half else x.dtype
+    return f(x.astype(dtype), jnp.asarray(y, dtype)).astype(x.dtype)
+
+
 def remainder(x: Array, y: Array | float, /) -> Array:
-    return jnp.remainder(x, y)
+    return _wide(jnp.remainder, x, y)
 
 
 def pow(x: Array, y: Array | float, /) -> Array:
-    return jnp.power(x, y)
+    return _wide(jnp.power, x, y)
 
 
 def sum(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:

@@ -60,6 +60,15 @@ def same_shape(x: Tensor, y: Tensor, /) -> bool:
     return bool(x.shape.is_compatible_with(y.shape))
 
 
+def dtype(name: str, /) -> Any:
+    return tf.as_dtype(name)
+
+
+def divide(x: Tensor, y: Any, /) -> Tensor:
+    # A selection is no constant, whose rounded reciprocal a graph would multiply by.
+    return x / where(x == x, y, tf.stop_gradient(x))
+
+
 def astype(x: Tensor, dtype: Any, /) -> Tensor:
     return tf.cast(x, dtype)
 
@@ -74,19 +83,25 @@ def to_numpy(x: Tensor, /) -> Any:
     return np.asarray(x.numpy())
 
 
+def _wide_dtype(x: Tensor) -> Any:
+    return float32 if x.dtype in half else x.dtype
+
+
 def uniform(key: Any, x: Tensor, /) -> Tensor:
-    dtype = float32 if x.dtype in half else x.dtype
+    dtype = _wide_dtype(x)
     if isinstance(key, tf.random.Generator):
         return key.uniform(tf.shape(x), dtype=dtype)
     return tf.random.stateless_uniform(tf.shape(x), seed=key, dtype=dtype)
 
 
 def remainder(x: Tensor, y: Any, /) -> Tensor:
-    return tf.math.floormod(x, tf.convert_to_tensor(y, x.dtype))
+    dtype = _wide_dtype(x)
+    return tf.cast(tf.math.floormod(tf.cast(x, dtype), asarray(y, dtype=dtype)), x.dtype)
 
 
 def pow(x: Tensor, y: Any, /) -> Tensor:
-    return tf.math.pow(x, tf.convert_to_tensor(y, x.dtype))
+    dtype = _wide_dtype(x)
+    return tf.cast(tf.math.pow(tf.cast(x, dtype), asarray(y, dtype=dtype)), x.dtype)
 
 
 def trunc(x: Tensor, /) -> Tensor:
@@ -95,9 +110,7 @@ def trunc(x: Tensor, /) -> Tensor:
 
 def _wide(reduce: Callable[..., Tensor], x: Tensor, **options: Any) -> Tensor:
     # TensorFlow adds up float16 in float16, and gets stuck at 2048.
-    if x.dtype in half:
-        return tf.cast(reduce(tf.cast(x, float32), **options), x.dtype)
-    return reduce(x, **options)
+    return tf.cast(reduce(tf.cast(x, _wide_dtype(x)), **options), x.dtype)
 
 
 def sum(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -112,12 +125,17 @@ def max(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Ten
     return tf.reduce_max(x, axis=axis, keepdims=keepdims)
 
 
+def _ordered(x: Tensor) -> Tensor:
+    # TensorFlow compares with NaN, and what is not NaN loses its order.
+    return where(tf.math.is_nan(x), float("inf"), x)
+
+
 def argsort(x: Tensor, /, *, axis: int = -1) -> Tensor:
-    return tf.argsort(x, axis=axis, stable=True)
+    return tf.argsort(_ordered(x), axis=axis, stable=True)
 
 
 def argmax(x: Tensor, /, *, axis: int) -> Tensor:
-    return tf.argmax(x, axis=axis)
+    return tf.argmax(_ordered(x), axis=axis)
 
 
 def concat(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -60,6 +60,11 @@ def same_shape(x: Tensor, y: Tensor, /) -> bool:
     return is_tracing() or x.shape == y.shape
 
 
+def dtype(name: str, /) -> torch.dtype:
+    found: torch.dtype = getattr(torch, name)
+    return found
+
+
 def astype(x: Tensor, dtype: torch.dtype, /) -> Tensor:
     return x.to(dtype)
 
@@ -80,14 +85,34 @@ def uniform(key: torch.Generator, x: Tensor, /) -> Tensor:
     return torch.rand(x.shape, generator=key, dtype=dtype, device=x.device)
 
 
-def remainder(x: Tensor, y: Tensor | float, /) -> Tensor:
-    # torch.remainder divides; the remainder of the C library is exact.
-    r = torch.fmod(x, y)
+def divide(x: Tensor, y: Tensor | float, /) -> Tensor:
+    # On a GPU, PyTorch multiplies by the rounded reciprocal of a number.
+    if not isinstance(y, Tensor):
+        y = torch.full((), y, dtype=x.dtype, device=x.device)
+    return x / y
+
+
+def _wide(f: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor | float) -> Tensor:
+    # In 16 bits PyTorch multiplies out whole powers. And beside float32 a number as it stands keeps
+    # its 53 bits, which as an exponent it shows.
+    dtype = torch.float32 if x.dtype in half else x.dtype
+    y = y.to(dtype) if isinstance(y, Tensor) else torch.full((), y, dtype=dtype, device=x.device)
+    return f(x.to(dtype), y).to(x.dtype)
+
+
+def _remainder(x: Tensor, y: Tensor) -> Tensor:
+    # torch.remainder divides. torch.fmod is exact, but NaN where x / y overflows; a multiple of y
+    # as large as there is brings x to where x / y does not.
+    r = torch.fmod(torch.fmod(x, y.detach() / torch.finfo(y.dtype).tiny), y)
     return torch.where(r < 0, r + y, r)
 
 
+def remainder(x: Tensor, y: Tensor | float, /) -> Tensor:
+    return _wide(_remainder, x, y)
+
+
 def pow(x: Tensor, y: Tensor | float, /) -> Tensor:
-    return torch.pow(x, y)
+    return _wide(torch.pow, x, y)
 
 
 def sum(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:

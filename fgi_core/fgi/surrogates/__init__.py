@@ -62,7 +62,7 @@ def preset(name: str, **parameters: Any) -> Surrogate:
 
         preset("spikingjelly.ATan", alpha=2.0) == ATan(alpha=2.0, forward=Heaviside(at_zero=1))
 
-    ``name`` is "library.function" as ``fgi list --library`` shows it, ``parameters`` are those of
+    ``name`` is "library.function" as ``fgi list --library all`` shows it, ``parameters`` are those of
     that library. With ".primitive" (SpikingJelly) or ".surrogate_fun" (braintools) after the name,
     the smooth function that these libraries ship beside it.
 
@@ -78,7 +78,7 @@ def preset(name: str, **parameters: Any) -> Surrogate:
         raise ValueError(
             f"fgi.surrogates.preset: unknown preset {name!r}; "
             + (f"did you mean {' or '.join(close)}? " if close else "")
-            + "fgi list --library shows all"
+            + "fgi list --library all shows them"
         )
     signature = inspect.signature(known[base])
     try:

@@ -131,8 +131,10 @@ class SawtoothExponential(Surrogate):
         return SpikeCount(self.threshold, self.maximum).evaluate(xp, x)
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        z = x / self.threshold - 0.5
-        above = self.threshold * (2 * (z - xp.floor(z)) - 1)
+        # 2 frac(z - 1/2) - 1 with 1/2 taken off the fraction: off a large z it would be lost.
+        z = x / self.threshold
+        r = z - xp.floor(z)
+        above = 2 * self.threshold * xp.where(r < 0.5, r, r - 1)
         d = xp.where(x > self.threshold, above, x - self.threshold)
         return self.height * xp.exp(-abs(d) / self.width)
 

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+import math
+
 from ..backend import Array, Backend
 from ..definition import Surrogate
 from ..formulas import logistic, logistic_slope, minus_abs
 from ..parameters import Number, choice, number, positive
 from ..values import (
     Absolute,
+    Bernoulli,
     Ceil,
+    Clip,
+    Floor,
     Heaviside,
+    KBit,
+    Logistic,
+    MidRise,
+    PowerOfTwo,
+    Quantize,
     Round,
+    Sign,
+    StochasticRound,
+    StochasticTernary,
+    Ternary,
+    Truncate,
+    Value,
     binary,
     sign,
     spike_at_zero,
 )
+
+
+def _quantized_bits(
+    bits: int = 8, integer: int = 0, symmetric: bool = False, keep_negative: bool = True
+) -> StraightThrough:
+    """QKeras': its alpha is None or 1 here."""
+    high, step = 2.0**integer, 2.0 ** (integer - bits + keep_negative)
+    low = symmetric * step - high if keep_negative else 0.0
+    return StraightThrough(forward=Round(step, low, high - step))
+
+
+def _quantized_po2(bits: int = 8, max_value: float | None = None) -> StraightThrough:
+    # A bit for the sign of x, one for that of the exponent unless all are negative.
+    below = 2 ** (bits - 1 - (max_value is None or max_value >= 1))
+    highest = below - 1
+    if max_value is not None:
+        highest = min(highest, round(math.log2(max_value)))
+    return StraightThrough(forward=PowerOfTwo(-below, highest))
 
 
 class StraightThrough(Surrogate):
@@ -33,6 +67,56 @@ class StraightThrough(Surrogate):
         "spikingjelly.DeterministicPass": lambda: StraightThrough(forward=spike_at_zero),
         "snntorch.straight_through_estimator": lambda: StraightThrough(),
         "braincog.straight_through_estimator": lambda: StraightThrough(forward=spike_at_zero),
+        "brevitas.round_ste": lambda: StraightThrough(forward=Round()),
+        "brevitas.ceil_ste": lambda: StraightThrough(forward=Ceil()),
+        "brevitas.floor_ste": lambda: StraightThrough(forward=Floor()),
+        "brevitas.round_to_zero_ste": lambda: StraightThrough(forward=Truncate()),
+        "brevitas.dpu_round_ste": lambda: StraightThrough(forward=Round(ties="up below zero")),
+        "brevitas.binary_sign_ste": lambda: StraightThrough(forward=binary),
+        "brevitas.ternary_sign_ste": lambda: StraightThrough(forward=sign),
+        "brevitas.scalar_clamp_ste": (
+            lambda min_val=-1.0, max_val=1.0: StraightThrough(forward=Clip(min_val, max_val))
+        ),
+        "brevitas.scalar_clamp_min_ste": (
+            lambda min_val: StraightThrough(forward=Clip(min_val, math.inf))
+        ),
+        "torchao._Round": lambda: StraightThrough(forward=Round()),
+        "spikingjelly.quantize.round": lambda: StraightThrough(forward=Round()),
+        "spikingjelly.quantize.ceil": lambda: StraightThrough(forward=Ceil()),
+        "spikingjelly.quantize.floor": lambda: StraightThrough(forward=Floor()),
+        "spikingjelly.quantize.step_quantize": (
+            lambda step=1.0: StraightThrough(forward=Round(step))
+        ),
+        "spikingjelly.quantize.k_bit_quantize": lambda k: StraightThrough(forward=KBit(k)),
+        "lava_dl.slayer.utils.quantize(ROUND)": (
+            lambda step=1: StraightThrough(forward=Round(step))
+        ),
+        "lava_dl.slayer.utils.quantize(FLOOR)": (
+            lambda step=1: StraightThrough(forward=Floor(step))
+        ),
+        "lava_dl.slayer.utils.int_utils.Q2Zero": lambda: StraightThrough(forward=Truncate()),
+        "sinabs.Quantize": lambda: StraightThrough(forward=Floor()),
+        "rockpool_torch.floor_passthrough": lambda: StraightThrough(forward=Floor()),
+        "rockpool_torch.round_passthrough": lambda: StraightThrough(forward=Round()),
+        "qkeras._round_through": lambda: StraightThrough(forward=Round()),
+        "qkeras._sign_through": lambda: StraightThrough(forward=sign),
+        "qkeras._ceil_through": lambda: StraightThrough(forward=Ceil()),
+        "qkeras._floor_through": lambda: StraightThrough(forward=Floor()),
+        "qkeras.quantized_bits": _quantized_bits,
+        "qkeras.quantized_po2": _quantized_po2,
+        "spikingjelly.PoissonPass": lambda: StraightThrough(forward=Bernoulli()),
+        "sinabs.StochasticRounding": lambda: StraightThrough(forward=StochasticRound()),
+        "brevitas.StochasticRoundSte": lambda: StraightThrough(forward=StochasticRound()),
+        # QKeras divides x by its standard deviation, where its alpha is "auto": so may you.
+        "qkeras.bernoulli": lambda temperature=6.0: StraightThrough(
+            forward=Bernoulli(Logistic(temperature))
+        ),
+        "qkeras.stochastic_binary": lambda temperature=6.0: StraightThrough(
+            forward=Bernoulli(Logistic(temperature), low=-1.0)
+        ),
+        "qkeras.stochastic_ternary": lambda threshold=0.33, temperature=8.0: StraightThrough(
+            forward=StochasticTernary(temperature, threshold)
+        ),
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
@@ -42,11 +126,72 @@ class StraightThrough(Surrogate):
         return self.height * x
 
 
+def _clipped(clip_value: float | None, forward: Value | None = None) -> Surrogate:
+    """Larq's estimator: a window, or none."""
+    if clip_value is None:
+        return StraightThrough(forward=forward)
+    return Rectangle(-clip_value, clip_value, closed="both", forward=forward)
+
+
+def _dorefa(k_bit: int = 2, mode: str = "activations") -> Rectangle:
+    if mode != "activations":
+        raise ValueError(
+            f"larq.DoReFa: mode is {mode!r}; expected 'activations'; for weights, which depend on "
+            f"the largest of them, write fgi.functional.dorefa_weight(x, bits)"
+        )
+    return Rectangle(0.0, 1.0, closed="both", forward=KBit(k_bit, 0.0, 1.0))
+
+
+def _int_symmetric(
+    bits: int = 8,
+    preserve_zero: bool = True,
+    preserve_max_val: bool = False,
+    clip_gradient: bool = False,
+) -> Surrogate:
+    """AQT's; ``preserve_max_val`` is about the scale alone, by which x was divided before."""
+    largest = 2.0 ** (bits - 1) - (1.0 if preserve_zero else 0.5)
+    forward = (Round if preserve_zero else MidRise)(low=-largest, high=largest)
+    return _clipped(largest if clip_gradient else None, forward)
+
+
+def _quantized_relu(bits: int = 8, integer: int = 0) -> Rectangle:
+    step = 2.0 ** (integer - bits)
+    high = 2.0**integer - step
+    return Rectangle(0.0, high, closed="right", forward=Round(step, 0.0, high))
+
+
+def _quantized_tanh(bits: int = 8, symmetric: bool = False) -> Rectangle:
+    step = 2.0 ** (1 - bits)
+    # What rounds to 1 is out; without symmetry -1 is a level.
+    forward = Round(step, symmetric * step - 1, 1 - step)
+    if symmetric:
+        return Rectangle(step / 2 - 1, 1 - step / 2, forward=forward)
+    return Rectangle(-1.0, 1 - step / 2, closed="left", forward=forward)
+
+
+def _quantize_and_dequantize(
+    input_min: float = -1.0,
+    input_max: float = 1.0,
+    signed_input: bool = True,
+    num_bits: int = 8,
+    narrow_range: bool = False,
+) -> Rectangle:
+    """TensorFlow's with a given range: its gradient passes there, though one end is moved."""
+    highest = 2 ** (num_bits - signed_input) - 1
+    lowest = narrow_range - highest - 1 if signed_input else 0
+    scale = max(input_max / highest, input_min / lowest if lowest else 0.0)
+    forward = Quantize(scale, 0.0, lowest, highest)
+    return Rectangle(input_min, input_max, closed="both", forward=forward)
+
+
 class Rectangle(Surrogate):
     """The rectangle, boxcar or gate: a window in which the gradient passes.
 
         g'(x) = height if inside(x) else 0
         g(x) = height * (min(max(x, low), high) - low)
+        inside(x) = low < x < high or x == low and left or x == high and right
+        left = closed in ("both", "left")
+        right = closed in ("both", "right")
 
     ``low`` < ``high`` are the edges, in units of ``x``; ``height`` > 0 is the slope between them.
     ``closed`` says which of the edges are inside: "neither", "both", "left" or "right".
@@ -75,9 +220,23 @@ class Rectangle(Surrogate):
         "braincog.BackEIGateGrad": lambda: Rectangle(-0.5, 0.5),
         "braincog.EIGrad": lambda: Rectangle(-0.5, 0.5, forward=sign),
         "braincog.RoundGrad": lambda: Rectangle(-0.5, 4.5, forward=Ceil(low=-0.5, high=4.5)),
-        "larq.ste_heaviside": lambda clip_value=1.0: Rectangle(
-            -clip_value, clip_value, closed="both"
+        "larq.ste_heaviside": lambda clip_value=1.0: _clipped(clip_value),
+        "larq.ste_sign": lambda clip_value=1.0: _clipped(clip_value, binary),
+        "larq.ste_tern": lambda threshold_value=0.05, clip_value=1.0: _clipped(
+            clip_value, Ternary(threshold_value)
         ),
+        "larq.DoReFa": _dorefa,
+        "spikingjelly.quantize.clamp": lambda min_value=-1.0, max_value=1.0: Rectangle(
+            min_value, max_value, closed="both", forward=Clip(min_value, max_value)
+        ),
+        "qkeras.binary_tanh": lambda: Rectangle(
+            -1.0, 1.0, closed="both", forward=Sign(at_zero=-1.0)
+        ),
+        "qkeras.binary_sigmoid": lambda: Rectangle(-1.0, 1.0, 0.5, "both"),
+        "qkeras.quantized_relu": _quantized_relu,
+        "qkeras.quantized_tanh": _quantized_tanh,
+        "aqt.IntSymmetric": _int_symmetric,
+        "tf_builtin.quantize_and_dequantize_v2": _quantize_and_dequantize,
     }
 
     def __post_init__(self) -> None:
@@ -126,7 +285,9 @@ class Triangle(Surrogate):
         ),
         "braincog.QGateGrad": lambda alpha=2.0: Triangle(1 / alpha, alpha),
         "norse.triangle": lambda alpha=0.3: Triangle(height=alpha),
-        "norse.sign.triangle": lambda alpha=0.3: Triangle(height=alpha, forward=sign),
+        "norse.sign.triangle": (
+            lambda alpha=0.3: Triangle(height=2 * alpha, forward=Sign(at_zero=-1.0))
+        ),
         "spyx.triangular": lambda k=2: Triangle(1 / k),
         "stork.EsserSpike": lambda beta=1: Triangle(1 / beta),
         "larq.approx_sign": lambda: Triangle(height=2.0, forward=binary),
@@ -150,6 +311,7 @@ class PiecewiseLeakyReLU(Surrogate, name="piecewise_leaky_relu"):
         g'(x) = 1 / (2 * width) if inside(x) else leak
         g(x) = leak * (x - middle) + (middle + width) / (2 * width)
         middle = min(max(x, -width), width)
+        inside(x) = abs(x) < width or abs(x) == width and closed == "both"
 
     ``width`` > 0 is where the leak begins, in units of ``x``; ``leak`` is the slope from there.
     ``closed`` says whether |x| = width is inside: "neither" or "both".
@@ -187,6 +349,7 @@ class LeakyStep(Surrogate):
 
         g'(x) = height if above(x) else leak
         g(x) = (height if x > shift else leak) * (x - shift)
+        above(x) = x > shift or x == shift and closed == "left"
 
     ``height`` and ``leak`` are any numbers, ``shift`` is the point, in units of ``x``; it counts as
     above where ``closed`` is "left", and not where it is "neither".
@@ -206,6 +369,8 @@ class LeakyStep(Surrogate):
             lambda alpha=0.1, beta=1.0: LeakyStep(beta, alpha, forward=spike_at_zero)
         ),
         "snntorch.heaviside": lambda: LeakyStep(closed="neither"),
+        # As documented: the library's own raises a TypeError.
+        "snntorch.LSO": lambda slope=0.1: LeakyStep(1.0, slope),
         # The derivative of a tent, in spite of its name: it turns negative above the threshold.
         "snntorch.triangular": lambda threshold=1: LeakyStep(-threshold, threshold),
         "sinabs.SingleSpike+Heaviside": lambda threshold=1.0, window=1.0: LeakyStep(
@@ -260,7 +425,7 @@ class LogTailedReLU(Surrogate, name="log_tailed_relu"):
 class S2NN(Surrogate, name="s2nn"):
     """A logistic slope below the threshold, a logarithmic tail above; with a jump between.
 
-        g'(x) = alpha * s(alpha * x) * (1 - s(alpha * x)) if x < 0 else beta / (1 + x)
+        g'(x) = alpha * s(alpha * x) * s(-alpha * x) if x < 0 else beta / (1 + x)
         g(x) = s(alpha * x) if x < 0 else beta * log(1 + x) + 1 / 2
         s(z) = 1 / (1 + exp(-z))
 

@@ -204,10 +204,9 @@ class SparseFastSigmoid(Surrogate):
         return xp.where(x > self.bound, self.height / q / q, 0.0)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        def soft_sign(x: Array) -> Array:
-            return x / (1 + self.alpha * abs(x))
-
-        rise = soft_sign(x) - soft_sign(self.bound)
+        # F(x) - F(bound), without the cancellation where both are on one side of 0.
+        qx, qb = 1 + self.alpha * abs(x), 1 + self.alpha * abs(self.bound)
+        rise = xp.where(x * self.bound < 0, x / qx - self.bound / qb, (x - self.bound) / (qx * qb))
         return self.height * xp.where(x > self.bound, rise, 0.0)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 from ..backend import Array, Backend
-from ..definition import Surrogate
-from ..formulas import bell, logistic, logistic_slope
-from ..parameters import Number, count, number, positive
-from ..values import Heaviside, binary, spike_at_zero
+from ..definition import Primitive, Surrogate
+from ..formulas import bell, logistic, logistic_slope, minus_abs, sin_turns
+from ..parameters import Number, count, is_number, number, positive
+from ..values import Bernoulli, Heaviside, Logistic, Ternary, Value, binary, spike_at_zero
+from .piecewise import Proportional, StraightThrough
+from .pointed import FastSigmoid
 
 
 class Gaussian(Surrogate):
@@ -145,10 +147,22 @@ class MultiGaussian(Surrogate):
         return self.scale / 2 * ((1 + self.h) * centre - self.h * lobes)
 
 
+def _through_tanh(alpha: float | None, forward: Value) -> Surrogate:
+    """QKeras' gradient: that of tanh, unless there is a scale."""
+    if alpha is None:
+        return Sigmoid(2.0, 2.0, forward=forward)
+    if alpha != 1:
+        raise ValueError(
+            f"qkeras: alpha is {alpha!r}; expected None or 1.0; multiply what comes out, or write "
+            f"fgi.functional.magnitude_aware_sign(x)"
+        )
+    return StraightThrough(forward=forward)
+
+
 class Sigmoid(Surrogate):
     """The derivative of the logistic function; of tanh, too, which is the same shape.
 
-        g'(x) = scale * alpha * s(alpha * x) * (1 - s(alpha * x))
+        g'(x) = scale * alpha * s(alpha * x) * s(-alpha * x)
         g(x) = scale * s(alpha * x)
         s(z) = 1 / (1 + exp(-z))
 
@@ -168,7 +182,14 @@ class Sigmoid(Surrogate):
         "braincog.SigmoidGrad": lambda alpha=1.0: Sigmoid(alpha, forward=spike_at_zero),
         "fgi_reference.bypass(sigmoid)": lambda k: Sigmoid(k),
         "norse.tanh": lambda k: Sigmoid(2 * k, 2 / k),
+        "norse.logistic": lambda k: Sigmoid(2 * k, 2 / k, forward=Bernoulli(Logistic(2 * k))),
         "spyx.tanh": lambda k=1: Sigmoid(2 * k, 2 / k),
+        "qkeras.binary": lambda use_01=False, alpha=None: _through_tanh(
+            alpha, spike_at_zero if use_01 else binary
+        ),
+        "qkeras.ternary": lambda alpha=None, threshold=None: _through_tanh(
+            alpha, Ternary(0.33 if threshold is None else threshold)
+        ),
         "snnax.sigmoid_surrogate": lambda beta=1.0: Sigmoid(beta, forward=spike_at_zero),
     }
 
@@ -232,23 +253,29 @@ class ATan(Surrogate):
 
 
 class Circular(Surrogate):
-    """The derivative of the algebraic sigmoid x / sqrt(x^2 + alpha^2), scaled to a peak of 1.
+    """The derivative of the algebraic sigmoid x / sqrt(x^2 + alpha^2), scaled to a peak of its own.
 
-        g'(x) = alpha**3 / (x**2 + alpha**2)**(3 / 2)
-        g(x) = alpha + alpha * x / sqrt(x**2 + alpha**2)
+        g'(x) = height * alpha**3 / (x**2 + alpha**2)**(3 / 2)
+        g(x) = height * (alpha + alpha * x / sqrt(x**2 + alpha**2))
 
-    ``alpha`` > 0 is the width, in units of ``x``.
+    ``alpha`` > 0 is the width, in units of ``x``, ``height`` > 0 the peak; the primitive is a
+    probability where the height is 1 / (2 alpha).
     Source: Norse (doi:10.5281/zenodo.4422025), heavi_circ_fn.
     """
 
     alpha: Number = positive(default=1.0)
+    height: Number = positive(default=1.0)
 
-    presets = {"norse.circ": lambda k: Circular(k)}
+    presets = {
+        "norse.circ": lambda k: Circular(k),
+        "norse.circ_dist": lambda k: Circular(
+            k, forward=Bernoulli(Primitive(Circular(k, 1 / (2 * k))))
+        ),
+    }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         z = x / self.alpha
-        r = 1 / xp.sqrt(1 + z * z)
-        return r * r * r
+        return self.height * xp.pow(1 + z * z, -1.5)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # 1 - |z| / r without the cancellation; left of 0 that is the primitive, right of 0 two
@@ -256,7 +283,7 @@ class Circular(Surrogate):
         z = xp.where(x < 0, -x, x) / self.alpha
         r = xp.sqrt(1 + z * z)
         tail = 1 / (r * (r + z))
-        return self.alpha * xp.where(x < 0, tail, 2 - tail)
+        return self.height * self.alpha * xp.where(x < 0, tail, 2 - tail)
 
 
 class SquarewaveFourierSeries(Surrogate):
@@ -285,16 +312,58 @@ class SquarewaveFourierSeries(Surrogate):
         ),
     }
 
-    def _angles(self, xp: Backend, x: Array) -> Array:
-        # The remainder is exact; the angle of a large x is not.
-        z = 2 * math.pi / self.period * xp.remainder(x, self.period)
-        return [(i, i * z) for i in range(1, 2 * self.n, 2)]
+    def _folded(self, xp: Backend, x: Array) -> tuple[Array, Array]:
+        """|x| folded into a quarter of the period, and where that mirrored it; both exact."""
+        r = xp.remainder(-minus_abs(xp, x), self.period)
+        r = xp.where(r > self.period / 2, self.period - r, r)
+        mirrored = r > self.period / 4
+        return xp.where(mirrored, self.period / 2 - r, r), mirrored
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return 4 / self.period * sum(xp.cos(angle) for _, angle in self._angles(xp, x))
+        # The sum is sin(2 n z) / (2 sin z): no term cancels another.
+        r, mirrored = self._folded(xp, x)
+        middle = r < 1e-30
+        away = xp.where(middle, 1.0, r)
+        turns = away / self.period
+        ratio = sin_turns(xp, 2 * self.n * turns) / sin_turns(xp, turns)
+        slope = 2 / self.period * xp.where(middle, 2.0 * self.n, ratio)
+        return xp.where(mirrored, -slope, slope)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        return 0.5 + 2 / math.pi * sum(xp.sin(angle) / i for i, angle in self._angles(xp, x))
+        r = xp.remainder(x, self.period)
+        z = 2 * math.pi / self.period * xp.where(r > self.period / 2, r - self.period, r)
+        return 0.5 + 2 / math.pi * sum(xp.sin(i * z) / i for i in range(1, 2 * self.n, 2))
+
+
+def _custom_spike(
+    surrogate_type: str = "SuperSpike",
+    escape_noise_type: str = "step",
+    beta: float = 10.0,
+    p0: float = 0.01,
+    delta_u: float = 0.133,
+) -> Surrogate:
+    """The slopes and escape noises of stork's CustomSpike, with one set of parameters for both."""
+    escape = ExponentialEscape(p0, delta_u)
+    noises = {
+        "step": None,
+        "sigmoid": Bernoulli(Logistic(beta)),
+        "exponential": Bernoulli(Primitive(escape)),
+    }
+    surrogates: dict[str, Surrogate] = {
+        "SuperSpike": FastSigmoid(beta),
+        "sigmoid": Sigmoid(beta),
+        "MultilayerSpiker": Proportional(),
+        "exponential": escape,
+    }
+    for name, came, known in (
+        ("escape_noise_type", escape_noise_type, noises),
+        ("surrogate_type", surrogate_type, surrogates),
+    ):
+        if came not in known:
+            raise ValueError(
+                f"stork.CustomSpike: {name} is {came!r}; expected one of {', '.join(known)}"
+            )
+    return surrogates[surrogate_type].replace(forward=noises[escape_noise_type])
 
 
 class ExponentialEscape(Surrogate):
@@ -303,8 +372,8 @@ class ExponentialEscape(Surrogate):
         g'(x) = rate / width * exp(x / width)
         g(x) = rate * exp(x / width)
 
-    ``rate`` > 0 is the probability at x = 0, ``width`` > 0 is in units of ``x``. Where the slope
-    is larger than any number of the dtype, it is the largest.
+    ``rate`` > 0 is the probability at x = 0, ``width`` > 0 is in units of ``x``. What is larger
+    than any number of the dtype is the largest.
     Source: Gerstner et al. 2014, Neuronal Dynamics, Eq. 9.5; stork
     (github.com/fmi-basel/stork), CustomSpike.
     """
@@ -312,13 +381,20 @@ class ExponentialEscape(Surrogate):
     rate: Number = positive(default=0.01)
     width: Number = positive(default=0.133)
 
-    def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
+    presets = {"stork.CustomSpike": _custom_spike}
+
+    def _exponential(self, xp: Backend, x: Array, factor: Number) -> Array:
+        """factor * exp(x / width), or the largest number."""
         largest = float(xp.finfo(x.dtype).max)
-        slope = self.rate / self.width * xp.exp(x / self.width)
-        return xp.where(slope < largest, slope, largest)
+        exponent = x / self.width + (math.log(factor) if is_number(factor) else xp.log(factor))
+        inside = exponent < math.log(largest)
+        return xp.where(inside, xp.exp(xp.where(inside, exponent, 0.0)), largest)
+
+    def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
+        return self._exponential(xp, x, self.rate / self.width)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        return self.rate * xp.exp(x / self.width)
+        return self._exponential(xp, x, self.rate)
 
 
 class SwishSign(Surrogate):
@@ -326,7 +402,7 @@ class SwishSign(Surrogate):
 
         f(x) = -1 if x < 0 else 1
         g'(x) = beta * (2 - beta * x * tanh(beta * x / 2)) / (1 + cosh(beta * x))
-        g(x) = 2 * s(beta * x) * (1 + beta * x * (1 - s(beta * x)))
+        g(x) = 2 * s(beta * x) * (1 + beta * x * s(-beta * x))
         s(z) = 1 / (1 + exp(-z))
 
     ``beta`` > 0 is the steepness, in units of 1 / ``x``; the peak is beta.
@@ -341,10 +417,12 @@ class SwishSign(Surrogate):
         return binary.evaluate(xp, x)
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
+        # With e = exp(-|z|): tanh and cosh overflow, or are approximated, where e is exact.
         z = abs(self.beta * x)
-        # 1 / (1 + cosh z) is twice the slope of the logistic; z beyond 1e4 is 0 * z, not 0 * inf.
-        z = xp.where(z < 1e4, z, 1e4)
-        return 2 * self.beta * logistic_slope(xp, z) * (2 - z * xp.tanh(z / 2))
+        z = xp.where(z < 1e4, z, 1e4)  # 0 beyond, and not 0 * inf
+        e = xp.exp(-z)
+        w = e / (1 + e)
+        return 2 * self.beta * (w / (1 + e) * ((2 - z) + 2 * z * w))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = self.beta * x
