@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint bench test-gpu test-ptx figures gallery clean
+.PHONY: demo test lint bench test-gpu test-ptx accuracy peers figures gallery clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -22,6 +22,14 @@ lint: $(READY)
 # About a minute; on an idle machine.
 bench: $(READY)
 	$(RUN)/python benchmarks/mechanisms.py
+
+# Every slope at 10,000 points, in 50 digits: docs/accuracy.md. Four minutes.
+accuracy: $(READY)
+	cd tests && ../$(RUN)/python -m support.accuracy
+
+# What other libraries returned against the presets: prints the tally, writes docs/peers.md.
+peers: $(READY)
+	cd tests && ../$(RUN)/python -m support.peers
 
 # On a machine with an NVIDIA GPU, in an environment whose frameworks see it.
 test-gpu:

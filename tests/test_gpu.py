@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 
 import fgi
-from support import frameworks
+from support import catalogue, frameworks
 
 AUTODIFF = frameworks.INSTALLED_AUTODIFF
-SPIKES = [getattr(fgi.surrogates, name)() for name in fgi.surrogates.__all__]
+# Without jumps: in 16 bits the x of a kernel need not be the x of here.
+SMOOTH = [
+    catalogue.CLASSES[name]()
+    for name in ("Gaussian", "DoubleGaussian", "Sigmoid", "ATan", "Triangle", "FastSigmoid")
+]
 INPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "loaded": lambda a, b, c: a,
     "a*b": lambda a, b, c: a * b,
@@ -53,8 +57,13 @@ def to_numpy(framework: str, x: Any) -> np.ndarray[Any, Any]:
 
 
 def check(
-    framework: str, case: str, dtype: str, place: Callable[..., Any], spikes: list[Any] = SPIKES
+    framework: str,
+    case: str,
+    dtype: str,
+    place: Callable[..., Any],
+    spikes: list[Any] = catalogue.DEFAULTS,
 ) -> None:
+    """The value of all of them; the slope of those without jumps."""
     rng = np.random.default_rng(0)
     ends = [np.inf, -np.inf, np.nan, 0.0, -0.0]
     a_, b_, c_, u_ = (
@@ -70,7 +79,7 @@ def check(
         def both(a: Any, b: Any, c: Any, spike: Any = spike) -> Any:
             x = INPUTS[case](a, b, c)
             # f of the very x that this kernel computed, whatever was fused to get it.
-            return spike(x), xp.astype(x > 0, x.dtype)
+            return spike(x), spike.native().value(x)
 
         def slopes(a: Any, b: Any, c: Any, u: Any, spike: Any = spike) -> Any:
             def loss(a: Any) -> Any:
@@ -80,6 +89,8 @@ def check(
 
         y, fx = (to_numpy(framework, v) for v in fgi.compile(both)(a, b, c))
         assert y.tobytes() == fx.tobytes(), f"{spike}: {np.sum(y != fx)} values are not f(x)"
+        if spike not in SMOOTH:
+            continue
 
         with np.errstate(all="ignore"):
             x_ = INPUTS[case](*(v.astype(np.float64) for v in (a_, b_, c_)))
@@ -101,4 +112,4 @@ def test_exact_on_the_device(framework: str, case: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("framework", AUTODIFF)
 def test_the_check_itself_on_the_cpu(framework: str) -> None:
-    check(framework, "a*b", "float32", on_cpu, SPIKES[:1])
+    check(framework, "a*b", "float32", on_cpu, SMOOTH[:1])

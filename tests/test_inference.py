@@ -143,7 +143,7 @@ def test_the_graph_in_training_is_that_of_the_formula(framework: str) -> None:
             z = torch.where(x.detach().abs() <= torch.finfo(x.dtype).max, x, 0.0)
             x0 = z.detach()
             fx = (x.detach() > 0).to(x.dtype)
-            u = x0 / 1.0
+            u = (x0 - 0.0) / 1.0
             return fx - 1.0 * torch.exp(-0.5 * (u * u)) * (x0 - z)
 
         def count(f: Any) -> list[str]:
@@ -166,7 +166,7 @@ def test_the_graph_in_training_is_that_of_the_formula(framework: str) -> None:
             sg = jax.lax.stop_gradient
             z = jnp.where(abs(sg(x)) <= float(jnp.finfo(x.dtype).max), x, 0.0)
             x0 = sg(z)
-            u = x0 / 1.0
+            u = (x0 - 0.0) / 1.0
             return (sg(x) > 0).astype(x.dtype) - 1.0 * jnp.exp(-0.5 * (u * u)) * (x0 - z)
 
         def count(f: Any) -> list[str]:
@@ -179,7 +179,7 @@ def test_the_graph_in_training_is_that_of_the_formula(framework: str) -> None:
             sg = tf.stop_gradient
             z = tf.where(abs(sg(x)) <= x.dtype.max, x, tf.zeros([], x.dtype))
             x0 = sg(z)
-            u = x0 / 1.0
+            u = (x0 - 0.0) / 1.0
             return tf.cast(sg(x) > 0, x.dtype) - 1.0 * tf.exp(-0.5 * (u * u)) * (x0 - z)
 
         def count(f: Any) -> list[str]:

@@ -1,7 +1,4 @@
-"""What is random takes its chance from the key of the call, and the gradient is not random with it;
-
-but for one surrogate, whose gradient is. And two that change nothing but the gradient.
-"""
+"""What is random, by the key of the call alone; and what changes nothing but the gradient."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from fgi.surrogates import (
     preset,
 )
 from fgi.values import Bernoulli, Logistic, StochasticRound, StochasticTernary
-from support.frameworks import AUTODIFF, INSTALLED, load, to_framework, to_numpy
+from support.frameworks import AUTODIFF, INSTALLED, load, numpy_dtype, to_framework, to_numpy
 
 Numpy = np.ndarray[Any, Any]
 Formula = Callable[[Numpy], Numpy]
@@ -130,8 +127,6 @@ def test_the_same_numbers_give_the_same_spikes(
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_other_dtypes(framework: str, dtype: str) -> None:
     spike = preset("norse.logistic", k=1.0)
-    from support.frameworks import numpy_dtype
-
     x = np.array([-20.0, -0.5, 0.0, 0.5, 20.0, INF, -INF, NAN]).astype(numpy_dtype(dtype))
     u = np.array([0.5, 0.1, 0.5, 0.7, 0.999, 0.999, 0.0, 0.0], np.float32)
     y = spike(to_framework(framework, x), to_framework(framework, u))
@@ -427,8 +422,6 @@ IDENTITIES: list[tuple[Any, float]] = [
 @pytest.mark.parametrize(("spike", "slope"), IDENTITIES, ids=lambda v: repr(v))
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_only_the_gradient_changes(framework: str, spike: Any, slope: float, dtype: str) -> None:
-    from support.frameworks import numpy_dtype
-
     x = np.array([-0.0, 0.0, INF, -INF, NAN, 1.5, -3.0, 1e-7]).astype(numpy_dtype(dtype))
     u = np.array([2.0, -1.0, 3.0, 0.5, 4.0, -0.25, 8.0, 1.0]).astype(numpy_dtype(dtype))
     x_, u_ = to_framework(framework, x), to_framework(framework, u)

@@ -69,7 +69,8 @@ def test_equal_parameters_make_equal_objects(spike: fgi.Surrogate) -> None:
         assert type(other) is type(spike)
     assert len({*SPIKES, spike}) == len(SPIKES)
     assert spike != object()
-    assert pickle.loads(pickle.dumps(spike.native())) == spike.native()
+    if not spike._is_random:
+        assert pickle.loads(pickle.dumps(spike.native())) == spike.native()
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -81,8 +82,11 @@ def test_every_parameter_makes_a_difference(cls: type[fgi.Surrogate]) -> None:
         assert before != after
         x = np.concatenate([catalogue.sample(before), catalogue.sample(after)])
         u = catalogue.key(before, x)
-        same = np.array_equal(after(x, u), before(x, u))
-        assert not (same and np.array_equal(after.derivative(x, u), before.derivative(x, u))), name
+        numbers = [
+            [s(x, u), s.derivative(x, u), *s.partials(fgi.namespace(x), x).values()]
+            for s in (before, after)
+        ]
+        assert not all(np.array_equal(a, b) for a, b in zip(*numbers, strict=True)), name
 
 
 def test_numbers_of_any_kind_are_the_same_parameter() -> None:
@@ -131,9 +135,12 @@ def test_the_primitive_is_its_equation(framework: str, dtype: str) -> None:
         assert got.dtype == x.dtype
         equation = exact.Exact(spike)
         expected = np.array([float(equation("g(x)", mp.mpf(float(v)))) for v in x])
-        # In eps of the largest near the middle: some are differences, or grow without bound.
-        scale = np.maximum(np.abs(expected), np.median(np.abs(expected)))
-        np.testing.assert_array_less(np.abs(got - expected), 40 * eps * scale + 1e-30, repr(spike))
+        # In eps of what is usual: some are differences. Or as a slope, where it grows.
+        usual = 40 * eps * (np.median(np.abs(expected)) + 1e-30)
+        exactly = exact.Slope(spike, x.dtype, "g(x)")
+        for v, y, wanted in zip(x, got, expected, strict=True):
+            near = abs(float(y) - wanted) <= usual or exactly.error(v, y, 2) <= 12
+            assert near, (spike, v, y, wanted)
 
 
 @pytest.mark.parametrize("framework", AUTODIFF)

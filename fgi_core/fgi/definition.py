@@ -238,7 +238,7 @@ class Surrogate(Definition):
         return xp.astype(result, x.dtype)
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
-        result = result * xp.ones_like(x)
+        result = xp.astype(result * xp.ones_like(x), x.dtype)
         if not xp.same_shape(result, x):
             cause = ", ".join(self.arrays) or "slope"
             raise shape_error(f"{type(self).__name__}.{method}", cause, result, x)

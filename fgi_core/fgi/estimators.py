@@ -114,8 +114,8 @@ def diveq(x: Array, codes: Array, noise: Array | None = None, axis: int = -1) ->
         y = x + sg(v) |codes - x|,   v = (codes - x + noise) / |codes - x + noise|
 
     Vectors lie along ``axis``. The gradient reaches x and the codes through the distance. Without
-    ``noise`` the value is exactly ``codes``; with it, numbers from a normal distribution of the
-    framework's own, the direction is random. Shapes and dtypes: equal, real floating.
+    ``noise`` the value is exactly ``codes``. With it, numbers around 0 that the caller has drawn
+    from a normal distribution, the direction is random. Shapes and dtypes: equal, real floating.
 
     Errors: as ``vector_quantize``.
 

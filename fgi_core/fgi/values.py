@@ -207,7 +207,7 @@ class _Rounding(Value):
             return self.integral(xp, x)
         small = smaller_than_largest_times(xp, x, self.step)
         n = self.integral(xp, xp.divide(xp.where(small, x, 0.0), self.step))
-        return xp.where(small, n * self.step, x)
+        return xp.where(small, n * self.step, xp.stop_gradient(x))
 
 
 class Round(_Rounding):
@@ -307,7 +307,7 @@ class KBit(Value):
         x = clip(xp, x, self.low, self.high)
         small = smaller_than_largest_times(xp, x, 1 / levels)
         y = xp.divide(xp.round(xp.where(small, x, 0.0) * levels), levels)
-        return xp.where(small, y, x)
+        return xp.where(small, y, xp.stop_gradient(x))
 
 
 class PowerOfTwo(Value):
@@ -327,10 +327,10 @@ class PowerOfTwo(Value):
         self._ascending("lowest", "highest")
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        # By comparison, which is exact, where log2 and exp2 are not in every framework; with the last
-        # number below the root of a half, which in every dtype stays below.
+        # By comparison, which is exact, where log2 and exp2 are not in every framework; and with
+        # the last number below the root of a half, which in every dtype stays below.
         below = 0.7071067811865475
-        y = xp.where(x == x, 2.0**self.lowest, x)
+        y = xp.where(x == x, 2.0**self.lowest, xp.stop_gradient(x))
         for exponent in range(self.lowest + 1, self.highest + 1):
             y = xp.where(abs(x) > below * 2.0**exponent, 2.0**exponent, y)
         return xp.where(x < 0, -y, y)
@@ -398,6 +398,7 @@ class Lookup(Value):
     """
 
     levels: tuple[float, ...] = (-1.0, 0.0, 1.0)
+    arithmetic = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

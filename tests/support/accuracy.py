@@ -98,6 +98,10 @@ def main() -> None:
     versions = ", ".join(f"{name} {version}" for name, version in saved["versions"].items())
     made = f"`make accuracy`, {saved['date']}; {saved['machine']}; {versions}."
     (DOCS / "accuracy.md").write_text(f"{before}{BEGIN}\n{made}\n\n{table(rows)}\n{END}{after}")
+    bounds = {type(spike).__name__: bound(spike) for spike in catalogue.DEFAULTS}
+    over = [row for row in rows if max(row["ulp"].values()) > bounds[row["surrogate"]]]
+    if over:
+        raise SystemExit(f"over the bound:\n{table(over)}")
 
 
 if __name__ == "__main__":

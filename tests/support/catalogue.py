@@ -56,7 +56,7 @@ def sample(spike: Any, dtype: str = "float64") -> np.ndarray[Any, Any]:
     for value in spike.parameters.values():
         if is_number(value) and np.isfinite(value) and value:
             x += [k * v for v in (float(value), 1 / float(value)) for k in (-2, -1, -0.5, 0.25, 1)]
-    return np.array(x).astype(dtype)
+    return np.array([v for v in x if abs(v) <= 40]).astype(dtype)
 
 
 def key(spike: Any, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:

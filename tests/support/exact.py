@@ -66,6 +66,8 @@ class Exact:
             name: mpf(value) if isinstance(value, float) else value
             for name, value in definition.parameters.items()
         }
+        if definition._is_random:
+            self.parameters["u"] = mpf("0.5")  # any number will do
         self.helpers: list[tuple[str, tuple[str, ...] | None, CodeType]] = []
         self.code: dict[str, CodeType] = {}
         for left, right in self.equations.items():
@@ -124,12 +126,13 @@ class Exact:
 
 
 def ulp(value: Any, dtype: np.dtype[Any], peak: Any = 1) -> Any:
-    """The spacing at a number; where frameworks flush to zero, the smallest normal number.
+    """The spacing at a number, and at least what frameworks may flush to zero.
 
-    They flush a factor too, so it is that of the peak: exp(-z) is gone before 100 exp(-z) is.
+    That is the smallest normal number, and 256 times the peak of it, as they flush a factor too:
+    exp(-z) is gone before 100 z exp(-z) is.
     """
     info = ml_dtypes.finfo(dtype)
-    eps, tiny = mpf(float(info.eps)), mpf(float(info.smallest_normal)) * peak
+    eps, tiny = mpf(float(info.eps)), mpf(float(info.smallest_normal)) * 256 * peak
     return max(mp.ldexp(eps, mp.frexp(abs(value))[1] - 1), tiny) if value else tiny
 
 
@@ -150,7 +153,7 @@ class Slope:
         self.peak = max(self.peak, mpf(1))
 
     def at(self, x: Any) -> Any:
-        return clamped(self.exact(self.left, mpf(float(x))), self.dtype)
+        return clamped(self.exact(self.left, x if isinstance(x, mpf) else mpf(x)), self.dtype)
 
     def near(self, x: Any, points: int) -> tuple[Any, Any]:
         """The least and the largest exact slope within so many ulp of x."""

@@ -52,3 +52,15 @@ def to_numpy(name: str, x: Any) -> np.ndarray[Any, Any]:
     if name == "torch" and x.dtype == load("torch").bfloat16:
         return np.asarray(x.detach().view(load("torch").int16).numpy().view(BFLOAT16))
     return np.asarray(backend(name).to_numpy(x))
+
+
+def keys(name: str, seed: int) -> list[Any]:
+    """One of each kind of the framework's own sources of randomness."""
+    module = load(name)
+    if name == "torch":
+        return [module.Generator().manual_seed(seed)]
+    if name == "jax":
+        return [module.random.key(seed), module.random.PRNGKey(seed)]
+    if name == "tensorflow":
+        return [module.random.Generator.from_seed(seed), module.constant([seed, 7])]
+    return [np.random.default_rng(seed)]

@@ -26,6 +26,7 @@ from fgi.definition import Primitive
 from . import exact
 
 DATA = Path(__file__).parents[1] / "data"
+DOCS = Path(__file__).parents[2] / "docs"
 Numpy = np.ndarray[Any, Any]
 
 
@@ -70,7 +71,9 @@ class Difference:
     what: str = "slope"
     where: str = "True"
     within: float = float("inf")
-    """In eps of the record's dtype, times the largest value or slope of the record."""
+    """In eps times the largest value or slope of the record."""
+    eps: str = ""
+    """Of this dtype; else of the record's."""
     dtype: str = "*"
     grid: str = "*"
 
@@ -164,11 +167,12 @@ def unexplained(record: Record) -> dict[str, tuple[Numpy, Numpy, Numpy]]:
     for what, ours, theirs, differ in compare(record):
         x = record["x"]
         assert x is not None
-        bound = np.finfo(record.dtype).eps * np.max(np.abs(ours[np.isfinite(ours)]), initial=0.0)
+        peak = np.max(np.abs(ours[np.isfinite(ours)]), initial=0.0)
         for entry in differences():
             if entry.concerns(record, what):
                 with np.errstate(all="ignore"):
-                    near = ~(np.abs(ours - theirs) > entry.within * bound)
+                    bound = entry.within * np.finfo(entry.eps or record.dtype).eps * peak
+                    near = ~(np.abs(ours - theirs) > bound)
                 differ = differ & ~(entry.region(record) & near)
         if differ.any():
             found[what] = (x[differ], ours[differ], theirs[differ])
@@ -193,9 +197,13 @@ def verdict(record: Record) -> str:
         return "not expressible"
     if "error" in record.index:
         return "library raises"
-    if any(differ.any() for _, _, _, differ in compare(record)):
-        return "known difference"
-    return "reproduced"
+    if not any(differ.any() for _, _, _, differ in compare(record)):
+        return "reproduced"
+    return (
+        "known difference, x not finite"
+        if record.index["grid"] == "special"
+        else "known difference"
+    )
 
 
 def tally() -> dict[str, Counter[str]]:
@@ -203,3 +211,50 @@ def tally() -> dict[str, Counter[str]]:
     for record in records():
         found.setdefault(record.index["peer"], Counter())[verdict(record)] += 1
     return found
+
+
+COLUMNS = (
+    "reproduced",
+    "known difference",
+    "known difference, x not finite",
+    "library raises",
+    "not expressible",
+)
+
+
+def table(found: Mapping[str, Counter[str]]) -> str:
+    lines = [f"| library | records | {' | '.join(COLUMNS)} |", "| --- |" + " ---: |" * 6]
+    total: Counter[str] = Counter()
+    for peer, counts in sorted(found.items()):
+        total += counts
+        cells = [str(sum(counts.values())), *(str(counts[column]) for column in COLUMNS)]
+        lines.append(f"| {peer} | {' | '.join(cells)} |")
+    cells = [str(sum(total.values())), *(str(total[column]) for column in COLUMNS)]
+    return "\n".join([*lines, f"| all | {' | '.join(cells)} |"])
+
+
+def known() -> str:
+    """The table of known differences."""
+    lines = ["| what | where | reason | functions |", "| --- | --- | --- | --- |"]
+    for entry in differences():
+        where = entry.where.replace("|", "\\|")
+        at = {"error": "", "value": f"`{where}`", "slope": f"`{where}`"}[entry.what]
+        names = ", ".join(f"`{preset}`" for preset in entry.presets)
+        lines.append(f"| {entry.what} | {at} | {entry.reason} | {names} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the tally and write both tables into ``docs/peers.md``: ``make peers``."""
+    counts = table(tally())
+    print(counts)
+    page = (DOCS / "peers.md").read_text()
+    for name, text in (("tally", counts), ("known", known())):
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, after = page.partition(begin)[0], page.partition(end)[2]
+        page = f"{before}{begin}\n{text}\n{end}{after}"
+    (DOCS / "peers.md").write_text(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ import math
 from ..backend import Array, Backend
 from ..definition import Surrogate
 from ..formulas import logistic, logistic_slope, minus_abs
-from ..parameters import Number, choice, number, positive
+from ..parameters import Number, choice, number, positive, unit
 from ..values import (
     Absolute,
     Bernoulli,
@@ -64,6 +64,7 @@ class StraightThrough(Surrogate):
     height: Number = number(default=1.0)
 
     presets = {
+        "norse.heaviside": lambda: StraightThrough(0.0),
         "spikingjelly.DeterministicPass": lambda: StraightThrough(forward=spike_at_zero),
         "snntorch.straight_through_estimator": lambda: StraightThrough(),
         "braincog.straight_through_estimator": lambda: StraightThrough(forward=spike_at_zero),
@@ -483,12 +484,12 @@ class Proportional(Surrogate):
         g'(x) = x if x > 0 else leak * x
         g(x) = (1 if x > 0 else leak) * x**2 / 2
 
-    ``leak`` is 1 in two libraries that seem to have meant something else, 0 where the slope of a
-    probability has to stay positive.
+    ``leak``, from 0 to 1, is 1 in two libraries that seem to have meant something else, and 0 where
+    the slope of a probability has to stay positive.
     Source: spyx axn.custom; stork CustomSpike, MultilayerSpiker; Rockpool step_pwl_ae.
     """
 
-    leak: Number = number(default=1.0)
+    leak: Number = unit(default=1.0)
 
     presets = {"spyx.custom": lambda: Proportional()}
 

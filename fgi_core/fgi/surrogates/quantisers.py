@@ -75,8 +75,8 @@ class FakeQuantize(Surrogate):
     be in range for the gradient to pass: the rounded "code", as in PyTorch, or the "input", half a
     step less at either end, as in TensorFlow. ``ties`` says where halves go, "even" or "up".
     ``gradient_factor`` > 0 multiplies what scale and zero point learn by.
-    Source: Jacob et al. 2018 (arXiv:1712.05877), section 3; Jain et al. 2020 (arXiv:1903.08066),
-    section 3, for the gradient of the scale; torch.fake_quantize_per_tensor_affine.
+    Source: Jacob et al. 2018 (arXiv:1712.05877); torch.fake_quantize_per_tensor_affine; the
+    gradient of the scale is that of LSQ (arXiv:1902.08153).
     """
 
     scale: Number = positive(default=1.0)
@@ -148,7 +148,7 @@ class LSQ(Surrogate, name="lsq"):
     LSQ, with one it is LSQ+. ``lowest`` and ``highest`` are the integers of the levels at the ends.
     ``gradient_factor`` > 0 multiplies what step and offset learn by: 1 / sqrt(N * highest) in the
     paper, where N numbers share a step.
-    Source: Esser et al. 2020, LSQ (arXiv:1902.08153), Eq. 1-3 and 5; Bhalgat et al. 2020, LSQ+
+    Source: Esser et al. 2020, LSQ (arXiv:1902.08153), Eq. 1-3; Bhalgat et al. 2020, LSQ+
     (arXiv:2004.09576).
     """
 

@@ -133,10 +133,11 @@ class MultiGaussian(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        z, wide = x - self.mu, self.s * self.sigma
-        lobes = bell(xp, z - self.sigma, wide) + bell(xp, z + self.sigma, wide)
+        # Each place is one subtraction from x, which is rounded once.
+        left, right, wide = self.mu - self.sigma, self.mu + self.sigma, self.s * self.sigma
+        lobes = bell(xp, x - right, wide) + bell(xp, x - left, wide)
         density = self.scale / (self.sigma * math.sqrt(2 * math.pi))
-        centre = bell(xp, z - self.skew, self.sigma)
+        centre = bell(xp, x - (self.mu + self.skew), self.sigma)
         return density * ((1 + self.h) * centre - self.h / self.s * lobes)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:

@@ -14,7 +14,7 @@ class GradientScale(Surrogate):
         g'(x) = scale
         g(x) = scale * x
 
-    ``scale`` is any number; where it is an array, zeros keep their sign if it is not negative.
+    ``scale`` is any number; where it is a negative array, -0.0 becomes 0.0.
     Source: Esser et al. 2020, LSQ (arXiv:1902.08153), where the gradient of a step size is scaled.
     """
 
@@ -39,7 +39,7 @@ class GradientReversal(Surrogate):
         g'(x) = -alpha
         g(x) = -alpha * x
 
-    ``alpha`` is the strength, any number; it may be annealed.
+    ``alpha`` is the strength, any number; where it is a positive array, -0.0 becomes 0.0.
     Source: Ganin and Lempitsky 2015 (arXiv:1409.7495).
     """
 
