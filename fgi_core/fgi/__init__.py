@@ -3,7 +3,8 @@
     y = f(x0) + g'(x0) * (x - x0),   x0 = stop_gradient(x)
 
 Importing this package loads no framework. ``fgi.injection`` holds the one definition,
-``fgi.surrogates`` the catalogue, ``fgi.dispatch`` the choice of a backend.
+``fgi.surrogates`` the catalogue, ``fgi.values`` the functions that a surrogate may return the value
+of, ``fgi.dispatch`` the choice of a backend.
 """
 
 from . import functional, surrogates
@@ -21,7 +22,18 @@ from .inference import inference_mode
 from .injection import bypass, inject, stop_gradient, tangent
 from .parameters import number, positive, unit
 from .transforms import compile, grad, jvp, scan, value_and_grad, vjp
-from .values import Heaviside, Round, Sign, heaviside, round, sign
+from .values import (
+    Heaviside,
+    Round,
+    Sign,
+    ceil,
+    floor,
+    heaviside,
+    identity,
+    round,
+    sign,
+    truncate,
+)
 
 __version__ = "0.1.0"
 
@@ -34,13 +46,16 @@ __all__ = [
     "Surrogate",
     "available_backends",
     "bypass",
+    "ceil",
     "compile",
     "custom_jvp",
+    "floor",
     "from_config",
     "functional",
     "get_backend",
     "grad",
     "heaviside",
+    "identity",
     "inference_mode",
     "inject",
     "jvp",
@@ -56,6 +71,7 @@ __all__ = [
     "surrogate",
     "surrogates",
     "tangent",
+    "truncate",
     "unit",
     "use_backend",
     "value_and_grad",

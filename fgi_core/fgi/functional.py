@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 from . import surrogates
@@ -33,9 +32,8 @@ def _load() -> None:
         return
     functions = {c.name: _function(c) for c in surrogates.catalogue().values()}
     for name in MODULES:
-        if find_spec(f"{__package__}.{name}"):
-            module = importlib.import_module(f"{__package__}.{name}")
-            functions |= {function: getattr(module, function) for function in module.__all__}
+        module = importlib.import_module(f"{__package__}.{name}")
+        functions |= {function: getattr(module, function) for function in module.__all__}
     globals().update(functions, __all__=sorted(functions))
 
 

@@ -101,7 +101,8 @@ def uniform(caller: str, xp: Backend, x: Array, key: Any, random: bool) -> tuple
     ``key`` is the framework's own source of randomness: a ``torch.Generator``, a JAX key, a
     ``tf.random.Generator`` or the two integers that TensorFlow calls a stateless seed, a
     ``numpy.random.Generator``. Or it is the numbers themselves: a floating array shaped like
-    ``x`` with numbers from [0, 1), which is how different frameworks get the same.
+    ``x`` with numbers from [0, 1), which is how different frameworks get the same, and what
+    ``torch.compile`` takes, which knows no ``torch.Generator``.
 
     Errors: TypeError where a key is missing, not needed or of another kind.
     """

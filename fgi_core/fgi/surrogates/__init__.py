@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from .counts import *
     from .piecewise import *
     from .pointed import *
+    from .quantisers import *
     from .smooth import *
+    from .stochastic import *
+    from .surgery import *
 
 
 def groups() -> tuple[str, ...]:
@@ -62,8 +65,8 @@ def preset(name: str, **parameters: Any) -> Surrogate:
 
         preset("spikingjelly.ATan", alpha=2.0) == ATan(alpha=2.0, forward=Heaviside(at_zero=1))
 
-    ``name`` is "library.function" as ``fgi list --library all`` shows it, ``parameters`` are those of
-    that library. With ".primitive" (SpikingJelly) or ".surrogate_fun" (braintools) after the name,
+    ``name`` is "library.function" as ``fgi list --library all`` shows it, ``parameters`` are those
+    of that library. With ".primitive" (SpikingJelly) or ".surrogate_fun" (braintools) after the name,
     the smooth function that these libraries ship beside it.
 
     Errors: ValueError for a name that is not there, naming the close ones; TypeError for a
