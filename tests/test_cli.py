@@ -354,7 +354,7 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     status, text = run("plot", "atan", "--out", str(tmp_path / "file" / "picture.png"))
     assert status == 2
-    assert "file" in text
+    assert "Errno" in text  # what the system says; the path may be wrapped
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

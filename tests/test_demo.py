@@ -157,7 +157,7 @@ def test_a_missing_framework_is_left_out_by_name(
         assert f"{name}: not installed, left out (pip install 'fgi[{name}]')" in done.output
     saved = json.loads((tmp_path / "demo.json").read_text())
     assert [o["backend"] for o in saved["frameworks"]] == [there]
-    assert saved["surrogate"] == "ATan(alpha=2.0)"
+    assert saved["surrogate"] == "ATan(alpha=2.0, scale=1.0)"
     assert "error" not in done.output.lower()
 
     monkeypatch.setattr(fgi, "available_backends", lambda: ("numpy",))

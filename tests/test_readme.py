@@ -81,3 +81,12 @@ def test_the_slowest_ratio_is_that_of_the_committed_results() -> None:
         if variant not in ("fgi", "unguarded", "clamped")
     )
     assert f"up to {worst:.1f} times faster" in " ".join(README.split())
+
+
+def test_the_numbers_of_other_libraries_are_those_of_the_tally() -> None:
+    page = (ROOT / "docs/peers.md").read_text()
+    (row,) = re.findall(r"^\| all \| (.*) \|$", page, re.MULTILINE)
+    records, reproduced, _, not_finite, *_ = row.split(" | ")
+    text = " ".join(README.split())
+    assert f"{records} records, is compared with the presets: {reproduced} are the same" in text
+    assert f"{not_finite} differ only at infinities or NaN" in text

@@ -68,11 +68,12 @@ class Surrogate(Definition):
         """dy/dp for each ``learnable`` parameter p."""
         return {}
 
+    _load_all: ClassVar[Callable[[], Any]] = staticmethod(lambda: None)
+    """Loads what has a name and is loaded on first use; the catalogue puts itself here."""
+
     @classmethod
     def by_name(cls, name: str) -> type[Self]:
-        from .surrogates import catalogue
-
-        catalogue()  # loaded on first use
+        cls._load_all()
         return super().by_name(name)
 
     def __post_init__(self) -> None:

@@ -37,5 +37,5 @@ def sin_turns(xp: Backend, t: Array) -> Array:
     """sin(2 pi t), exact to rounding near each of its zeros."""
     # What is taken off t is exact, as the angle 2 pi t is not; the rest is at most a quarter turn.
     f = t - xp.round(t)
-    f = xp.where(f > 0.25, 0.5 - f, xp.where(f < -0.25, -0.5 - f, f))
-    return xp.sin(2 * math.pi * f)
+    size = abs(f)
+    return xp.sign(f) * xp.sin(2 * math.pi * xp.minimum(size, 0.5 - size))

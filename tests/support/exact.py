@@ -66,7 +66,7 @@ class Exact:
             name: mpf(value) if isinstance(value, float) else value
             for name, value in definition.parameters.items()
         }
-        if definition._is_random:
+        if getattr(definition, "_is_random", False):
             self.parameters["u"] = mpf("0.5")  # any number will do
         self.helpers: list[tuple[str, tuple[str, ...] | None, CodeType]] = []
         self.code: dict[str, CodeType] = {}

@@ -48,6 +48,9 @@ def catalogue() -> Mapping[str, type[Surrogate]]:
     return found
 
 
+Surrogate._load_all = staticmethod(catalogue)
+
+
 def presets() -> Mapping[str, Callable[..., Surrogate]]:
     """What other libraries call it: "library.function", and a function of their parameters.
 
@@ -66,8 +69,8 @@ def preset(name: str, **parameters: Any) -> Surrogate:
         preset("spikingjelly.ATan", alpha=2.0) == ATan(alpha=2.0, forward=Heaviside(at_zero=1))
 
     ``name`` is "library.function" as ``fgi list --library all`` shows it, ``parameters`` are those
-    of that library. With ".primitive" (SpikingJelly) or ".surrogate_fun" (braintools) after the name,
-    the smooth function that these libraries ship beside it.
+    of that library. With ".primitive" (SpikingJelly) or ".surrogate_fun" (braintools) after the
+    name, the smooth function that these libraries ship beside it.
 
     Errors: ValueError for a name that is not there, naming the close ones; TypeError for a
     parameter that the library's function has not.

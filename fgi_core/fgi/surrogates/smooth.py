@@ -313,22 +313,18 @@ class SquarewaveFourierSeries(Surrogate):
         ),
     }
 
-    def _folded(self, xp: Backend, x: Array) -> tuple[Array, Array]:
-        """|x| folded into a quarter of the period, and where that mirrored it; both exact."""
-        r = xp.remainder(-minus_abs(xp, x), self.period)
-        r = xp.where(r > self.period / 2, self.period - r, r)
-        mirrored = r > self.period / 4
-        return xp.where(mirrored, self.period / 2 - r, r), mirrored
-
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        # The sum is sin(2 n z) / (2 sin z): no term cancels another.
-        r, mirrored = self._folded(xp, x)
-        middle = r < 1e-30
-        away = xp.where(middle, 1.0, r)
-        turns = away / self.period
-        ratio = sin_turns(xp, 2 * self.n * turns) / sin_turns(xp, turns)
-        slope = 2 / self.period * xp.where(middle, 2.0 * self.n, ratio)
-        return xp.where(mirrored, -slope, slope)
+        # x is folded into a quarter of the period, which is exact as an angle is not. The sum is
+        # sin(2 n z) / (2 sin z), in which no term cancels another.
+        r = xp.remainder(abs(x), self.period)
+        r = xp.minimum(r, self.period - r)
+        turns = xp.minimum(r, self.period / 2 - r) / self.period
+        turns = xp.maximum(turns, 1e-30 * xp.ones_like(turns))
+        ratio = sin_turns(xp, 2 * self.n * turns) / xp.sin(2 * math.pi * turns)
+        return (
+            xp.where(r > self.period / 4, -2 / self.period, 2 / self.period * xp.ones_like(r))
+            * ratio
+        )
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         r = xp.remainder(x, self.period)
