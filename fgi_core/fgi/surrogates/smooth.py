@@ -6,7 +6,7 @@ import math
 
 from ..backend import Array, Backend
 from ..definition import Primitive, Surrogate
-from ..formulas import bell, logistic, logistic_slope, minus_abs, sin_turns
+from ..formulas import bell, logistic, logistic_slope, sin_turns
 from ..parameters import Number, count, is_number, number, positive
 from ..values import Bernoulli, Heaviside, Logistic, Ternary, Value, binary, spike_at_zero
 from .piecewise import Proportional, StraightThrough
