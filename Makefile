@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint bench test-gpu test-ptx accuracy peers figures gallery clean
+.PHONY: demo test lint sweep bench test-gpu test-ptx accuracy peers figures gallery clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -22,6 +22,10 @@ lint: $(READY)
 # About a minute; on an idle machine.
 bench: $(READY)
 	$(RUN)/python benchmarks/mechanisms.py
+
+# What the tests do of a few, of the whole catalogue: derivatives of every order. Ten minutes.
+sweep: $(READY)
+	$(RUN)/python -m pytest -n 2 -m sweep
 
 # Every slope at 10,000 points, in 50 digits: docs/accuracy.md. Four minutes.
 accuracy: $(READY)

@@ -12,6 +12,7 @@ from .dispatch import describe
 from .inference import value_only
 from .injection import expand, finite, floating_owner, shape_error, times
 from .parameters import Definition, is_number, keyword, number
+from .quadrature import nodes
 from .values import Value, heaviside, uniform
 
 if TYPE_CHECKING:
@@ -37,10 +38,13 @@ class Surrogate(Definition):
     function of an array.
 
     Where ``x`` is infinite or NaN the value is f(x) and the derivative 0. Derivatives beyond the
-    first are zero. Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11.
+    first are zero, unless ``order=k`` asks for them: then the derivatives 1 to k are those of the
+    primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known or not.
+    Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11.
     """
 
     forward: Callable[[Array], Array] | None = keyword(default=None, kw_only=True)
+    order: int = keyword(default=1, kw_only=True)
     _nested = {"forward": Value}
 
     presets: ClassVar[Mapping[str, Callable[..., Surrogate]]] = {}
@@ -83,6 +87,7 @@ class Surrogate(Definition):
                 f"{type(self).__name__}: forward is {describe(self.forward)}; expected a function "
                 f"of an array such as fgi.heaviside"
             )
+        object.__setattr__(self, "order", self._checked("order", "count"))
 
     def __call__(self, x: Array, key: Any = None) -> Array:
         """Value f(x), derivative g'(x).
@@ -102,7 +107,11 @@ class Surrogate(Definition):
             y = self._expand(xp, x, learned, *u)
         else:
             fx = self._value(xp, xp.stop_gradient(x), *u)
-            y = expand(xp, fx, lambda at, d: times(xp, self._slope(xp, at[0], *u), d[0]), x)
+
+            def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
+                return times(xp, self._slope(xp, points[0], *u), tangents[0])
+
+            y = expand(xp, fx, rule, x, nodes=nodes(self.order))
         if not xp.same_shape(y, x):
             raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
         return y
@@ -183,7 +192,7 @@ class Surrogate(Definition):
 
     @property
     def _is_random(self) -> bool:
-        return self.random or (isinstance(self.forward, Value) and self.forward.random)
+        return self.random or (self.forward is not None and getattr(self.forward, "random", False))
 
     def _uniform(self, xp: Backend, x: Array, key: Any) -> tuple[Array, ...]:
         return uniform(type(self).__name__, xp, x, key, self._is_random)
@@ -202,7 +211,8 @@ class Surrogate(Definition):
                 y = y + xp.astype(partials[name] * xp.astype(d, partials[name].dtype), x.dtype)
             return y
 
-        return expand(xp, fx, rule, x, *(getattr(self, name) for name in learned))
+        inputs = (x, *(getattr(self, name) for name in learned))
+        return expand(xp, fx, rule, *inputs, nodes=nodes(self.order))
 
     def _value(self, xp: Backend, x: Array, *u: Array) -> Array:
         if self.forward is None:

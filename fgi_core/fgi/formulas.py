@@ -24,7 +24,7 @@ def logistic(xp: Backend, z: Array) -> Array:
 
 def logistic_slope(xp: Backend, z: Array) -> Array:
     """s(z) (1 - s(z)): that product cancels on one side, and overflows on the other."""
-    e = xp.exp(-abs(z))
+    e = xp.exp(minus_abs(xp, z))
     return e / ((1 + e) * (1 + e))
 
 

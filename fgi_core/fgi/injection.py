@@ -24,10 +24,12 @@ zeros of f keep their sign.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from .backend import Array, Backend
 from .dispatch import describe, owner, together
 from .inference import value_only
+from .quadrature import Nodes, nodes
 
 __all__ = ["bypass", "inject", "inject_as_published", "stop_gradient", "tangent"]
 
@@ -53,13 +55,22 @@ def expand(
     fx: Array,
     rule: Callable[[Sequence[Array], Sequence[Array]], Array],
     *inputs: Array,
+    nodes: Nodes = (),
 ) -> Array:
     """y = f(x0) + L(x0)[d] for one or several inputs, ``fx`` already computed and stopped.
 
-    ``rule(points, tangents)`` is L, linear in the tangents: a JVP rule.
+    ``rule(points, tangents)`` is L, linear in the tangents: a JVP rule. With ``nodes``, from
+    ``fgi.quadrature``, it is asked between x0 and x, y = f(x0) + sum_i w_i L(x0 + s_i d)[d], and
+    has derivatives beyond the first.
     """
     points, tangents = zip(*(frozen(xp, x) for x in inputs), strict=True)
-    return fx - rule(points, tangents)
+    if not nodes:
+        return fx - rule(points, tangents)
+    y = fx
+    for s, w in nodes:
+        between = [x0 - s * minus_d for x0, minus_d in zip(points, tangents, strict=True)]
+        y = y - w * rule(between, tangents)
+    return y
 
 
 def times(xp: Backend, slope: Array | float, d: Array) -> Array:
@@ -99,24 +110,37 @@ def tangent(x: Array) -> Array:
     return 0.0 - minus_d
 
 
-def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
+def inject(
+    x: Array, fx: Array, gdx: Array | float | Callable[[Array], Array], *, order: int = 1
+) -> Array:
     """Forward gradient injection: value ``fx``, derivative ``gdx`` with respect to ``x``.
 
         y = sg(fx) + sg(gdx) * (x - sg(x))
 
+    ``gdx`` may be the slope as a function of an array, too. With ``order=k`` the derivatives up to
+    the k-th are then those of its primitive; without, the second is zero.
+
     Shapes: ``fx`` has that of ``x``; ``gdx`` too, or is a number or broadcasts to it. Dtypes:
     that of ``x``, real floating; ``fx`` may be bool; the result has dtype and shape of ``x``.
     Where ``x`` is infinite or NaN the value is ``fx`` and the derivative 0; a slope that is not
-    finite where ``x`` is makes the value NaN. The second derivative is zero.
+    finite where ``x`` is makes the value NaN.
 
-    Errors: TypeError for what is no real floating array, for arrays of two frameworks; ValueError
-    for shapes that do not fit.
+    Errors: TypeError for what is no real floating array, for arrays of two frameworks, for an order
+    without a function; ValueError for shapes that do not fit, for an order below 1.
 
     Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11, there ``fgi(x, fx, fdx)``; written as an
     expansion, see ``fgi.injection``.
     """
     xp = floating_owner("fgi.inject", x)
-    together("fgi.inject", x, fx=fx, gdx=gdx)
+    of_x = callable(gdx) and not isinstance(gdx, xp.Array)
+    if isinstance(order, bool) or not isinstance(order, int) or (order > 1 and not of_x):
+        raise TypeError(
+            f"fgi.inject: order is {order!r} and gdx is {describe(gdx)}; expected an integer, and "
+            f"for more than 1 the slope as a function: fgi.inject(x, fx, slope, order=2)"
+        )
+    if order < 1:
+        raise ValueError(f"fgi.inject: order is {order}; expected an integer >= 1")
+    together("fgi.inject", x, fx=fx, gdx=None if of_x else gdx)
     if not isinstance(fx, xp.Array):
         raise TypeError(f"fgi.inject: fx is {describe(fx)}; expected an array shaped like x")
     if gdx is None:
@@ -129,7 +153,16 @@ def inject(x: Array, fx: Array, gdx: Array | float) -> Array:
     fx = xp.astype(xp.stop_gradient(fx), x.dtype)
     if value_only(xp):
         return fx
-    slope = gdx
+    if of_x:
+
+        def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
+            return times(xp, gdx(points[0]), tangents[0])  # type: ignore[operator]
+
+        y = expand(xp, fx, rule, x, nodes=nodes(order))
+        if not isinstance(y, xp.Array) or not xp.same_shape(y, x):
+            raise shape_error("fgi.inject", "gdx", y, x)
+        return xp.astype(y, x.dtype)
+    slope: Any = gdx
     if isinstance(gdx, xp.Array):
         gdx = xp.astype(xp.stop_gradient(gdx), x.dtype)
         # The slope that came along was computed at x itself, and may be NaN where x is not finite.

@@ -96,6 +96,8 @@ class Definition:
     _by_name: ClassVar[dict[str, Any]]
     _names: ClassVar[tuple[str, ...]] = ()
     _ranges: ClassVar[tuple[tuple[str, str], ...]] = ()
+    _keywords: ClassVar[dict[str, Any]] = {}
+    """Those passed by name alone, which are left unsaid while they have their defaults."""
     _nested: ClassVar[dict[str, Any]] = {}
     """Parameters that are definitions themselves, and of which kind."""
 
@@ -104,6 +106,7 @@ class Definition:
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
         fields = sorted(dataclasses.fields(cls), key=lambda f: f.kw_only is True)  # type: ignore[arg-type]
         cls._names = tuple(f.name for f in fields)
+        cls._keywords = {f.name: f.default for f in fields if f.kw_only}
         cls._ranges = tuple((f.name, f.metadata["range"]) for f in fields if f.metadata)
         if Definition in cls.__bases__:
             cls._by_name = {}
@@ -200,8 +203,15 @@ class Definition:
         return (type(self), *(key(value) for value in self.parameters.values()))
 
     def __repr__(self) -> str:
-        shown = (f"{name}={v!r}" for name, v in self.parameters.items() if v is not None)
+        shown = (f"{name}={v!r}" for name, v in self._said())
         return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def _said(self) -> list[tuple[str, Any]]:
+        return [
+            (name, value)
+            for name, value in self.parameters.items()
+            if name not in self._keywords or value != self._keywords[name]
+        ]
 
     def to_config(self) -> dict[str, Any]:
         """Name and parameters as what JSON can hold; ``fgi.from_config`` makes the equal object.
@@ -209,7 +219,7 @@ class Definition:
         Errors: TypeError where a parameter is an array or a function, which JSON cannot hold.
         """
         config: dict[str, Any] = {"name": self.name}
-        for name, value in self.parameters.items():
+        for name, value in self._said():
             if isinstance(value, Definition):
                 config[name] = value.to_config()
             elif is_number(value) or isinstance(value, str):

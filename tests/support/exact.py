@@ -87,19 +87,20 @@ class Exact:
         # A large x needs the digits of x before those of a fraction of it.
         digits = 50 + max(0, int(mp.mag(x) * 0.302)) if x else 50
         with mp.workdps(digits):
-            value = self._evaluate(left, x, more)
+            value = self.at_once(left, x, **more)
         while True:
             digits *= 2
             assert digits < 20000, (left, x)
             with mp.workdps(digits):
-                again = self._evaluate(left, x, more)
+                again = self.at_once(left, x, **more)
             if abs(value - again) <= abs(again) * mpf(10) ** -25:
                 return again
             if abs(again) < mpf(10) ** (-0.8 * digits):  # but for rounding
                 return mpf(0)
             value = again
 
-    def _evaluate(self, left: str, x: Any, more: dict[str, Any]) -> Any:
+    def at_once(self, left: str, x: Any, **more: Any) -> Any:
+        """The right side in the precision that mpmath is set to."""
         scope = {**FUNCTIONS, **self.parameters, "x": x, **more}
 
         def function(names: tuple[str, ...], code: CodeType) -> Callable[..., Any]:

@@ -1,0 +1,237 @@
+"""Derivatives beyond the first: ``order=k`` has k of them, those of the primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+import fgi
+from fgi.quadrature import nodes
+from support import catalogue, exact, frameworks
+
+AUTODIFF = frameworks.INSTALLED_AUTODIFF
+# None of them a kink of any surrogate at its defaults.
+X = np.array([-1.3, -0.37, 0.21, 0.83, 2.7])
+ALL = tuple(catalogue.DEFAULTS)
+SOME = ALL[::8]
+ONE = (catalogue.CLASSES["Gaussian"](),)
+
+Function = Callable[[Any], Any]
+
+
+def reverse(f: Function) -> Function:
+    """The derivative of an element-wise function, in reverse mode."""
+
+    def derivative(x: Any) -> Any:
+        y, pullback = fgi.vjp(f, x)
+        return pullback(fgi.namespace(y).ones_like(y))[0]
+
+    return derivative
+
+
+def forward(f: Function) -> Function:
+    """The same in forward mode."""
+    return lambda x: fgi.jvp(f, (x,), (fgi.namespace(x).ones_like(x),))[1]
+
+
+WAYS: dict[str, Callable[[int], list[Callable[[Function], Function]]]] = {
+    "reverse over reverse": lambda k: [reverse] * k,
+    "forward over reverse": lambda k: [reverse, *[forward] * (k - 1)],
+    "forward over forward": lambda k: [forward] * k,
+}
+
+
+def bank(spikes: Any) -> Function:
+    """Row i of x through surrogate i."""
+    return lambda x: fgi.namespace(x).stack([spike(x[i]) for i, spike in enumerate(spikes)])
+
+
+@cache
+def expected(spike: Any, k: int) -> list[float]:
+    """The k-th derivative of the primitive: the slope's equation, differentiated in 60 digits."""
+    equation = exact.Exact(spike)
+
+    def slope(t: Any) -> Any:
+        return equation.at_once("g'(x)", t)
+
+    with mp.workdps(60):
+        return [float(mp.diff(slope, mpf(x), k - 1)) for x in X]
+
+
+def derivative(framework: str, way: str, k: int, spikes: Any) -> np.ndarray[Any, Any]:
+    f = bank(spikes)
+    x = frameworks.to_framework(framework, np.stack([X] * len(spikes)))
+    for d in WAYS[way](k):
+        f = d(f)
+    return frameworks.to_numpy(framework, f(x))
+
+
+DEEPEST = {("tensorflow", "forward over reverse"): 3, ("tensorflow", "forward over forward"): 3}
+"""TensorFlow fails where four accumulators, or three and a tape, are nested."""
+
+
+@pytest.mark.parametrize(
+    ("spikes", "order"),
+    [
+        pytest.param(ALL, 2, id="all, order 2"),
+        pytest.param(SOME, 4, id="some, order 4"),
+        pytest.param(ONE, 6, id="one, order 6"),
+        pytest.param(ALL, 4, id="all, order 4", marks=pytest.mark.sweep),
+        pytest.param(ALL, 6, id="all, order 6", marks=pytest.mark.sweep),
+    ],
+)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_derivatives_up_to_the_order_are_exact(
+    framework: str, way: str, spikes: tuple[Any, ...], order: int
+) -> None:
+    asked = [spike.replace(order=order) for spike in spikes]
+    for k in range(1, 1 + min(order, DEEPEST.get((framework, way), order))):
+        got = derivative(framework, way, k, asked)
+        wanted = np.array([expected(spike, k) for spike in spikes])
+        # Of a derivative that vanishes, relative to how large it is elsewhere.
+        scale = np.abs(wanted) + 1e-4 * np.abs(wanted).max(axis=1, keepdims=True)
+        wrong = ~(np.abs(got - wanted) <= 1e-10 * scale)
+        assert not wrong.any(), [
+            (k, spikes[i], X[j], got[i, j], wanted[i, j]) for i, j in np.argwhere(wrong)
+        ]
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_an_odd_order_has_the_next_even_rule(framework: str) -> None:
+    x = frameworks.to_framework(framework, X)
+    third, fourth = (fgi.surrogates.Gaussian(order=k) for k in (3, 4))
+    for f in (lambda s: reverse(s), lambda s: reverse(reverse(reverse(reverse(s))))):
+        np.testing.assert_array_equal(
+            frameworks.to_numpy(framework, f(third)(x)),
+            frameworks.to_numpy(framework, f(fourth)(x)),
+        )
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_beyond_the_order_the_derivatives_are_not_those_of_the_primitive(framework: str) -> None:
+    """The third at order 2: 3/4 of it, as g'(x0 + d/2) d has d^3 g''' / 8 for d^3 g''' / 6."""
+    x = frameworks.to_framework(framework, X)
+    spike = fgi.surrogates.Gaussian(order=2)
+    got = frameworks.to_numpy(framework, reverse(reverse(reverse(spike)))(x))
+    third = (X**2 - 1) * np.exp(-(X**2) / 2)
+    np.testing.assert_allclose(got, 0.75 * third, rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_the_value_is_exact_at_every_order(framework: str, order: int) -> None:
+    row = exact.grid(np.dtype("float32"))
+    x = frameworks.to_framework(framework, np.stack([row] * len(ALL)))
+    first, more = (
+        frameworks.to_numpy(framework, bank([s.replace(order=k) for s in ALL])(x))
+        for k in (1, order)
+    )
+    np.testing.assert_array_equal(more, first)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_bypass_of_the_primitive_has_the_same(framework: str) -> None:
+    spike = fgi.surrogates.Sigmoid(order=4)
+
+    def through(x: Any) -> Any:
+        return fgi.bypass(fgi.heaviside(x), spike.primitive(x))
+
+    x = frameworks.to_framework(framework, X)
+    for way in WAYS.values():
+        f, g = spike, through
+        for d in way(3):
+            f, g = d(f), d(g)
+        np.testing.assert_allclose(
+            frameworks.to_numpy(framework, f(x)), frameworks.to_numpy(framework, g(x)), rtol=1e-9
+        )
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_inject_takes_the_slope_as_a_function(framework: str) -> None:
+    def slope(x: Any) -> Any:
+        return 1 / (1 + x * x)
+
+    def f(order: int) -> Function:
+        return lambda x: fgi.inject(x, fgi.heaviside(x), slope, order=order)
+
+    x_ = np.concatenate([X, [np.inf, -np.inf, np.nan]])
+    x = frameworks.to_framework(framework, x_)
+    assert frameworks.to_numpy(framework, f(2)(x)).tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
+    once = 1 / (1 + X * X)
+    for order in (1, 2, 5):
+        got = frameworks.to_numpy(framework, reverse(f(order))(x))
+        np.testing.assert_allclose(got, [*once, 0, 0, 0], rtol=1e-14)
+    got = frameworks.to_numpy(framework, forward(reverse(f(2)))(x))
+    np.testing.assert_allclose(got, [*(-2 * X * once**2), 0, 0, 0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_compiled(framework: str) -> None:
+    """A Hessian-vector product: u g'' v."""
+    spikes = [catalogue.CLASSES[name](order=2) for name in ("Gaussian", "ATan", "Exponential")]
+
+    def total(x: Any) -> Any:
+        return sum(fgi.namespace(x).sum(spike(x)) for spike in spikes)
+
+    def product(x: Any, v: Any) -> Any:
+        return fgi.jvp(fgi.grad(total), (x,), (v,))[1]
+
+    x, v = (frameworks.to_framework(framework, a) for a in (X, np.array([2.0, -1, 3, 0.5, 4])))
+    eager = frameworks.to_numpy(framework, product(x, v))
+    if framework != "tensorflow":  # its forward mode inlines what is compiled
+        product = fgi.compile(product)
+    got = frameworks.to_numpy(framework, product(x, v))
+    second = np.sum([expected(spike.replace(order=1), 2) for spike in spikes], axis=0)
+    np.testing.assert_allclose(eager, second * [2, -1, 3, 0.5, 4], rtol=1e-12)
+    np.testing.assert_allclose(got, eager, rtol=1e-12)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_a_learned_parameter_has_second_derivatives_too(framework: str) -> None:
+    """y = f(x / t): through the line between, d^2 y / dx dt of the rule that is a gradient."""
+    spike_of = fgi.surrogates.StepPWL
+    x = frameworks.to_framework(framework, np.array([0.7, 1.6, 2.2]))
+    xp = fgi.namespace(x)
+
+    def slope(t: Any) -> Any:
+        spike = spike_of(threshold=t, order=2)
+        return xp.sum(fgi.vjp(spike, x)[1](xp.ones_like(x))[0])
+
+    t = frameworks.to_framework(framework, np.array(1.25))
+    # d(1 / t) / dt, for the two of x that are at or above t - 1/2.
+    got = float(frameworks.to_numpy(framework, fgi.grad(slope)(t)))
+    np.testing.assert_allclose(got, -2 / 1.25**2, rtol=1e-12)
+
+
+def test_nodes_are_those_of_gauss_and_legendre() -> None:
+    assert nodes(1) == ()
+    assert nodes(2) == ((0.5, 1.0),)
+    for n in range(1, 12):
+        roots, weights = np.polynomial.legendre.leggauss(n)
+        for order in (2 * n, 2 * n - 1)[: 2 if n > 1 else 1]:
+            s, w = np.array(nodes(order)).T
+            np.testing.assert_allclose(s, (1 + roots) / 2, rtol=1e-14)
+            np.testing.assert_allclose(w, weights / 2, rtol=1e-13)
+
+
+def test_an_order_is_an_integer_from_1() -> None:
+    for wrong in (0, -2):
+        with pytest.raises(ValueError, match=rf"ATan: order is {wrong}; expected an integer >= 1"):
+            fgi.surrogates.ATan(order=wrong)
+    for bad in (2.0, "2", True, None):
+        with pytest.raises(TypeError, match=r"ATan: order is .*; expected an integer >= 1"):
+            fgi.surrogates.ATan(order=bad)  # type: ignore[arg-type]
+    x = np.array([1.0])
+    with pytest.raises(ValueError, match=r"fgi.inject: order is 0; expected an integer >= 1"):
+        fgi.inject(x, x, lambda x: x, order=0)
+    with pytest.raises(TypeError, match=r"order is 2 and gdx is a float64 array .*as a function"):
+        fgi.inject(x, x, x, order=2)
+    assert fgi.from_config(fgi.surrogates.ATan(order=3).to_config()).order == 3
+    assert fgi.surrogates.ATan(order=3) != fgi.surrogates.ATan()
+    assert repr(fgi.surrogates.ATan()) == "ATan(alpha=2.0, scale=1.0)"
