@@ -161,34 +161,35 @@ def close(
     return found
 
 
-def unexplained(record: Record) -> dict[str, tuple[Numpy, Numpy, Numpy]]:
+def covered(entry: Difference, record: Record, ours: Numpy, theirs: Numpy) -> Numpy:
+    """Where the entry allows what the two are to differ."""
+    with np.errstate(all="ignore"):
+        peak = np.max(np.abs(ours[np.isfinite(ours)]), initial=0.0)
+        bound = entry.within * np.finfo(entry.eps or record.dtype).eps * peak
+        return entry.region(record) & ~(np.abs(ours - theirs) > bound)
+
+
+def unexplained(
+    record: Record, leaving_out: Difference | None = None
+) -> dict[str, tuple[Numpy, Numpy, Numpy]]:
     """What differs and is not in the table: (x, ours, theirs) by "value" or "slope"."""
     found = {}
     for what, ours, theirs, differ in compare(record):
         x = record["x"]
         assert x is not None
-        peak = np.max(np.abs(ours[np.isfinite(ours)]), initial=0.0)
         for entry in differences():
-            if entry.concerns(record, what):
-                with np.errstate(all="ignore"):
-                    bound = entry.within * np.finfo(entry.eps or record.dtype).eps * peak
-                    near = ~(np.abs(ours - theirs) > bound)
-                differ = differ & ~(entry.region(record) & near)
+            if entry is not leaving_out and entry.concerns(record, what):
+                differ = differ & ~covered(entry, record, ours, theirs)
         if differ.any():
             found[what] = (x[differ], ours[differ], theirs[differ])
     return found
 
 
-def explains(entry: Difference, record: Record) -> bool:
-    """Whether something in the record does differ where the entry says so."""
-    if entry.what == "error":
-        return "error" in record.index
+def needed(entry: Difference, record: Record) -> bool:
+    """Whether something in the record differs that this entry alone explains."""
     if "error" in record.index:
-        return False
-    return any(
-        what == entry.what and bool((differ & entry.region(record)).any())
-        for what, _, _, differ in compare(record)
-    )
+        return entry.what == "error"
+    return entry.what in unexplained(record, leaving_out=entry)
 
 
 def verdict(record: Record) -> str:
