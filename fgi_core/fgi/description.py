@@ -115,7 +115,7 @@ class Description:
                     learnable=field.name in definition.learnable,
                 )
                 for field in dataclasses.fields(definition)
-                if field.name != "forward"
+                if field.name not in definition._keywords
             ),
             presets=tuple(Preset(name, make) for name, make in definition.presets.items()),
         )

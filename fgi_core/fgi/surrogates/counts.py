@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ..backend import Array, Backend
 from ..definition import Surrogate
+from ..formulas import minus_abs
 from ..parameters import Number, number, positive
 from ..values import Heaviside, SpikeCount, clip
 
@@ -63,6 +64,8 @@ class PeriodicExponential(Surrogate):
         f(x) = min(trunc(x / threshold), maximum) if x > 0 else 0
         g'(x) = exp(-abs(x - n * threshold) / width) / threshold
         n = min(max(round(x / threshold), 1), maximum)
+        g(x) = width / threshold * (1 + (n - 1) * 2 * (1 - exp(-threshold / (2 * width)))
+                + sign(x - n * threshold) * (1 - exp(-abs(x - n * threshold) / width)))
         dy/dthreshold = -x / threshold**2 * exp(-abs(x - n * threshold) / width)
 
     ``threshold`` > 0, which may be learned, and ``width`` > 0, the distance of an e-fold, are in
@@ -86,9 +89,21 @@ class PeriodicExponential(Surrogate):
     def value(self, xp: Backend, x: Array, *u: Array) -> Array:
         return SpikeCount(self.threshold, self.maximum).evaluate(xp, x)
 
+    def _nearest(self, xp: Backend, x: Array) -> Array:
+        return clip(xp, xp.round(x / self.threshold), 1.0, self.maximum)
+
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        n = clip(xp, xp.round(x / self.threshold), 1.0, self.maximum)
-        return xp.exp(-abs(x - n * self.threshold) / self.width) / self.threshold
+        d = x - self._nearest(xp, x) * self.threshold
+        return xp.exp(-abs(d) / self.width) / self.threshold
+
+    def antiderivative(self, xp: Backend, x: Array) -> Array:
+        # The tail up to the threshold, the whole peaks below, and the part of the nearest.
+        n = self._nearest(xp, x)
+        d = x - n * self.threshold
+        tail = xp.exp(minus_abs(xp, d) / self.width)
+        period = xp.exp(-self.threshold / (2 * self.width) * xp.ones_like(x))
+        part = xp.where(d < 0, tail, 2 - tail)
+        return self.width / self.threshold * (2 * (n - 1) * (1 - period) + part)
 
     def partials(self, xp: Backend, x: Array) -> Mapping[str, Array]:
         return {"threshold": -x / self.threshold * self.slope(xp, x)}
@@ -101,6 +116,11 @@ class SawtoothExponential(Surrogate):
         g'(x) = height * exp(-abs(d) / width)
         d = threshold * (2 * frac(x / threshold - 1 / 2) - 1) if x > threshold else x - threshold
         frac(z) = z - floor(z)
+        g(x) = height * width * (exp((x - threshold) / width) if x <= threshold else above)
+        above = (1 + (n - 1) * (1 - exp(-threshold / width))
+                + sign(r) * (1 - exp(-2 * abs(r) / width)) / 2)
+        r = x - n * threshold
+        n = round(x / threshold)
 
     ``threshold`` > 0 and ``width`` > 0, the distance of an e-fold below the threshold, are in units
     of ``x``; above it the distance grows from -threshold to threshold between two halves, twice as
@@ -138,12 +158,24 @@ class SawtoothExponential(Surrogate):
         d = xp.where(x > self.threshold, above, x - self.threshold)
         return self.height * xp.exp(-abs(d) / self.width)
 
+    def antiderivative(self, xp: Backend, x: Array) -> Array:
+        # As of PeriodicExponential; above the threshold the peaks are half as wide.
+        n = clip(xp, xp.round(x / self.threshold), 1.0, math.inf)
+        r = x - n * self.threshold
+        first = xp.exp(xp.where(x > self.threshold, 0.0, x - self.threshold) / self.width)
+        half = xp.exp(2 * minus_abs(xp, xp.where(x > self.threshold, r, 0.0)) / self.width)
+        period = xp.exp(-self.threshold / self.width * xp.ones_like(x))
+        part = xp.where(r < 0, half - 1, 1 - half) / 2
+        return self.height * self.width * (first + (n - 1) * (1 - period) + part)
+
 
 class PeriodicFastSigmoid(Surrogate):
     """A spike count with a fast sigmoid around each integer.
 
         f(x) = min(max(round(x + 1 / 2), 0), maximum)
         g'(x) = 1 / (1 + beta * abs(x - max(round(x), 0)))**2
+        g(x) = 1 / beta + n / (1 + beta / 2) + (x - n) / (1 + beta * abs(x - n))
+        n = max(round(x), 0)
 
     ``beta`` > 0 is the steepness, in units of 1 / ``x``; ``maximum`` >= 1 may be infinite.
     Source: stork (github.com/fmi-basel/stork), MultiSpike.
@@ -160,3 +192,9 @@ class PeriodicFastSigmoid(Surrogate):
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         q = 1 + self.beta * abs(x - clip(xp, xp.round(x), 0.0, math.inf))
         return 1 / q / q
+
+    def antiderivative(self, xp: Backend, x: Array) -> Array:
+        n = clip(xp, xp.round(x), 0.0, math.inf)
+        tail = 1 / (1 - self.beta * minus_abs(xp, x - n))
+        part = xp.where(x < n, tail, 2 - tail) / self.beta
+        return part + n / (1 + self.beta / 2)
