@@ -105,7 +105,7 @@ def test_the_list_for_programs() -> None:
                 default = float(default)
             assert isinstance(value, fgi.values.Value) or default == value
         assert {parameter["name"] for parameter in entry["parameters"]} == {
-            name for name in spike.parameters if name != "forward"
+            name for name in spike.parameters if name not in spike._keywords
         }
         assert entry["random"] == spike._is_random
         assert {p["name"] for p in entry["presets"]} == set(type(spike).presets)
@@ -196,7 +196,7 @@ def test_show_knows_each(definition: type[fgi.Surrogate]) -> None:
     assert status == 0
     assert "= " in text
     for parameter in definition._names:
-        assert parameter == "forward" or f" {parameter}" in text
+        assert parameter in definition._keywords or f" {parameter}" in text
 
 
 def test_show_what_is_not_there() -> None:
@@ -287,7 +287,7 @@ def test_a_picture_of_several(suffix: str, tmp_path: Path) -> None:
         (["atan", "--slope"], [">atan<", "slope g'(x)"], ["value", "primitive"]),
         (["atan", "triangle", "--value", "--primitive"], ["atan value f(x)"], ["slope"]),
         (["atan", "--range", "-7:9"], [">−6<", ">8<"], [">10<"]),  # noqa: RUF001, Matplotlib's minus
-        (["periodic_exponential"], ["value f(x)", "slope g'(x)"], ["primitive"]),
+        (["refractory_sigmoid"], ["value f(x)", "slope g'(x)"], ["primitive"]),
     ],
 )
 def test_the_curves_of_a_picture(
@@ -321,7 +321,7 @@ def test_the_curves_of_a_picture(
         (["{"], "is not JSON"),
         (['{"name": "atan", "beta": 1}'], "atan has no parameter beta"),
         (["Sign(at_zero=1)"], "is a value function; expected a surrogate"),
-        (["periodic_exponential", "--primitive"], "has no primitive in closed form"),
+        (["refractory_sigmoid", "--primitive"], "has no primitive in closed form"),
         (["atan", "--range", "2:-2"], "--range 2:-2: expected two numbers such as -2:2"),
         (["atan", "--range", "0:inf"], "expected two numbers"),
         (["atan", "--range", "2"], "expected two numbers"),

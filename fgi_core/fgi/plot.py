@@ -172,7 +172,9 @@ def _nested(definition: Definition) -> list[Definition]:
 
 def _centres(spike: Surrogate) -> Numbers:
     """0 and the parameters, on both sides of it: what happens, happens near one of these."""
-    values = [v for d in _nested(spike) for v in d.parameters.values()]
+    values = [
+        v for d in _nested(spike) for name, v in d.parameters.items() if name not in d._keywords
+    ]
     found = [np.ravel(v) for v in values if is_number(v) or hasattr(v, "dtype")]
     centres = np.concatenate([np.zeros(1), *found, *(-v for v in found)]).astype(np.float64)
     return np.unique(centres[np.isfinite(centres)])
