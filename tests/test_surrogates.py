@@ -7,6 +7,7 @@ import inspect
 import json
 import math
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,44 @@ def test_every_parameter_makes_a_difference(cls: type[fgi.Surrogate]) -> None:
             for s in (before, after)
         ]
         assert not all(np.array_equal(a, b) for a, b in zip(*numbers, strict=True)), name
+
+
+NO_NUMBER = ["1", None, True, 1j, [1.0]]
+WRONG: dict[str, list[Any]] = {
+    "positive": [0, -1.0, math.nan, math.inf, *NO_NUMBER],
+    "unit": [-0.1, 1.1, math.nan, *NO_NUMBER],
+    "finite": [math.nan, -math.inf, *NO_NUMBER],
+    "extended": [math.nan, *NO_NUMBER],
+    "count": [0, -1, 1.5, 2.0, math.nan, *NO_NUMBER],
+    "integer": [0.5, math.nan, *NO_NUMBER],
+}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_a_bad_parameter_is_named_at_construction(cls: type[fgi.Surrogate]) -> None:
+    for name, range in cls._ranges:
+        for value in ["nonsense", 1.0, None] if "|" in range else WRONG[range]:
+            with pytest.raises(
+                (ValueError, TypeError), match=f"^{cls.__name__}: {name} is .*; exp"
+            ):
+                cls(**{name: value})
+        integers = np.array([1, 2])
+        with pytest.raises((ValueError, TypeError), match=f"^{cls.__name__}: {name} is .*; exp"):
+            cls(**{name: integers})
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_an_array_that_would_change_the_shape_is_refused(cls: type[fgi.Surrogate]) -> None:
+    x = np.array([0.25, -0.5])
+    said = [right for left, right in exact.equations(cls).items() if not left.startswith("dy/")]
+    for name in catalogue.numbers(cls):
+        if not any(re.search(rf"\b{name}\b", right) for right in said):
+            continue  # a factor of another parameter's gradient alone
+        spike = cls(**{name: np.full((3, 1), getattr(cls(), name))})
+        u = catalogue.key(spike, x)
+        # f has it, or the slope, or both.
+        with pytest.raises(ValueError, match=rf"{name}.* makes the result .*; expected the shape"):
+            spike.derivative(spike(x, u) + 0 * x, u)
 
 
 def test_numbers_of_any_kind_are_the_same_parameter() -> None:

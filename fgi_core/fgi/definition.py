@@ -229,7 +229,8 @@ class Surrogate(Definition):
                 f"{xp.name}"
             )
         if not xp.same_shape(fx, x):
-            raise shape_error(type(self).__name__, "forward", fx, x)
+            cause = "forward" if self.forward is not None else ", ".join(self.arrays)
+            raise shape_error(type(self).__name__, cause, fx, x)
         return xp.astype(fx, x.dtype)
 
     def _slope(self, xp: Backend, x: Array, *u: Array) -> Array:

@@ -127,11 +127,12 @@ class Definition:
         value = getattr(self, name)
         kind = type(self).__name__
         if "|" in range:
-            if value in range.split("|"):
+            words = range.split("|")
+            if isinstance(value, str) and value in words:
                 return value
-            raise ValueError(
-                f"{kind}: {name} is {value!r}; expected one of {', '.join(range.split('|'))}"
-            )
+            came = repr(value) if isinstance(value, SHOWN) else describe(value)
+            wrong = ValueError if isinstance(value, str) else TypeError
+            raise wrong(f"{kind}: {name} is {came}; expected one of {', '.join(words)}")
         if range in WHOLE:
             text, contains = WHOLE[range]
             if isinstance(value, numbers.Integral) and not isinstance(value, bool):
