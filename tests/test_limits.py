@@ -52,9 +52,22 @@ def test_torch_does_not_compile_forward_over_forward() -> None:
 
 
 @pytest.mark.skipif("tensorflow" not in frameworks.INSTALLED, reason="tensorflow is not installed")
-def test_tensorflow_does_not_compile_forward_over_forward_of_a_comparison() -> None:
+def test_tensorflow_is_wrong_about_forward_over_forward() -> None:
+    """Of plain code, in eager mode; fgi.jvp inside fgi.jvp goes another way and is right."""
     import tensorflow as tf
 
+    def f(x: Any) -> Any:
+        m = 2 * x
+        u = 1 + m
+        return m * (u * u)
+
     x = tf.constant(X)
-    with pytest.raises(IndexError):
-        forward_over_forward(lambda x: x * x * tf.cast(x >= 0, x.dtype))(x)
+    with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as outer:
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as inner:
+            y = f(x)
+        dy = inner.jvp(y)
+    right = 16 + 48 * X
+    assert not np.allclose(outer.jvp(dy), right, rtol=1e-2)
+    ones = tf.ones_like(x)
+    ours = fgi.jvp(lambda x: fgi.jvp(f, (x,), (ones,))[1], (x,), (ones,))[1]
+    np.testing.assert_allclose(ours, right, rtol=1e-14)

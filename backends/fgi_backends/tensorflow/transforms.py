@@ -57,6 +57,8 @@ def jvp(
 ) -> tuple[Any, Any]:
     primals = apart(primals)
     flat = tf.nest.flatten(primals), tf.nest.flatten(tangents)
+    if _forward.depth:
+        return _jvp_by_tapes(f, primals, *flat)
     _forward.depth += 1
     try:
         with tf.autodiff.ForwardAccumulator(*flat) as accumulator:
@@ -64,6 +66,28 @@ def jvp(
     finally:
         _forward.depth -= 1
     return y, accumulator.jvp(y, unconnected_gradients=ZERO)
+
+
+def _jvp_by_tapes(
+    f: Callable[..., Any], primals: tuple[Any, ...], inputs: list[Any], tangents: list[Any]
+) -> tuple[Any, Any]:
+    """Forward mode inside forward mode, as the transpose of reverse mode: u -> u J, transposed.
+
+    Of accumulators inside accumulators what comes out is wrong where an intermediate result is used
+    twice (tensorflow/tensorflow#127753), and four of them fail.
+    """
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(inputs)
+            y = f(*primals)
+        leaves = tf.nest.flatten(y)
+        outputs = [leaf for leaf in leaves if leaf.dtype.is_floating]
+        u = apart([tf.zeros_like(leaf) for leaf in outputs])
+        outer.watch(u)
+        products = inner.gradient(outputs, inputs, u, unconnected_gradients=ZERO)
+    found = iter(outer.gradient(products, u, tangents, unconnected_gradients=ZERO))
+    dy = [next(found) if leaf.dtype.is_floating else tf.zeros_like(leaf) for leaf in leaves]
+    return y, tf.nest.pack_sequence_as(y, dy)
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
