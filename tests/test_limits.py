@@ -32,3 +32,29 @@ def test_a_decomposed_export_has_lost_the_gradient() -> None:
     )
     decomposed = exported.run_decompositions().module()(x)
     assert torch.autograd.grad(decomposed.sum(), x)[0].tolist() == [0, 0]
+
+
+def forward_over_forward(f: Any) -> Any:
+    def directional(f: Any) -> Any:
+        return lambda x: fgi.jvp(f, (x,), (fgi.namespace(x).ones_like(x),))[1]
+
+    return fgi.compile(directional(directional(f)))
+
+
+@pytest.mark.skipif("torch" not in frameworks.INSTALLED, reason="torch is not installed")
+def test_torch_does_not_compile_forward_over_forward() -> None:
+    """Not even of a product with a constant."""
+    import torch
+
+    x = torch.tensor(X)
+    with pytest.raises(RuntimeError, match="refers to a single memory location"):
+        forward_over_forward(lambda x: x * torch.ones_like(x))(x)
+
+
+@pytest.mark.skipif("tensorflow" not in frameworks.INSTALLED, reason="tensorflow is not installed")
+def test_tensorflow_does_not_compile_forward_over_forward_of_a_comparison() -> None:
+    import tensorflow as tf
+
+    x = tf.constant(X)
+    with pytest.raises(IndexError):
+        forward_over_forward(lambda x: x * x * tf.cast(x >= 0, x.dtype))(x)

@@ -63,16 +63,25 @@ def expected(spike: Any, k: int) -> list[float]:
         return [float(mp.diff(slope, mpf(x), k - 1)) for x in X]
 
 
-def derivative(framework: str, way: str, k: int, spikes: Any) -> np.ndarray[Any, Any]:
+def derivative(
+    framework: str, way: str, k: int, spikes: Any, compiled: bool = False
+) -> np.ndarray[Any, Any]:
     f = bank(spikes)
     x = frameworks.to_framework(framework, np.stack([X] * len(spikes)))
     for d in WAYS[way](k):
         f = d(f)
-    return frameworks.to_numpy(framework, f(x))
+    return frameworks.to_numpy(framework, (fgi.compile(f) if compiled else f)(x))
 
 
 DEEPEST = {("tensorflow", "forward over reverse"): 3, ("tensorflow", "forward over forward"): 3}
 """TensorFlow fails where four accumulators, or three and a tape, are nested."""
+
+DEEPEST_COMPILED = {
+    ("torch", "forward over reverse"): 2,
+    ("torch", "forward over forward"): 1,
+    ("tensorflow", "forward over forward"): 1,
+}
+"""What the compilers themselves fail at; test_limits.py shows it without fgi."""
 
 
 @pytest.mark.parametrize(
@@ -90,9 +99,34 @@ DEEPEST = {("tensorflow", "forward over reverse"): 3, ("tensorflow", "forward ov
 def test_derivatives_up_to_the_order_are_exact(
     framework: str, way: str, spikes: tuple[Any, ...], order: int
 ) -> None:
+    exact_up_to_the_order(framework, way, spikes, order)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "order"),
+    [
+        pytest.param(SOME, 2, id="some, order 2"),
+        pytest.param(ONE, 4, id="one, order 4"),
+        pytest.param(ONE, 6, id="one, order 6", marks=pytest.mark.sweep),
+        pytest.param(ALL, 2, id="all, order 2", marks=pytest.mark.sweep),
+        pytest.param(ALL, 4, id="all, order 4", marks=pytest.mark.sweep),
+    ],
+)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_compiled_they_are_exact_too(
+    framework: str, way: str, spikes: tuple[Any, ...], order: int
+) -> None:
+    exact_up_to_the_order(framework, way, spikes, order, compiled=True)
+
+
+def exact_up_to_the_order(
+    framework: str, way: str, spikes: tuple[Any, ...], order: int, compiled: bool = False
+) -> None:
     asked = [spike.replace(order=order) for spike in spikes]
-    for k in range(1, 1 + min(order, DEEPEST.get((framework, way), order))):
-        got = derivative(framework, way, k, asked)
+    limits = [DEEPEST, DEEPEST_COMPILED] if compiled else [DEEPEST]
+    for k in range(1, 1 + min(order, *(limit.get((framework, way), order) for limit in limits))):
+        got = derivative(framework, way, k, asked, compiled)
         wanted = np.array([expected(spike, k) for spike in spikes])
         # Of a derivative that vanishes, relative to how large it is elsewhere.
         scale = np.abs(wanted) + 1e-4 * np.abs(wanted).max(axis=1, keepdims=True)
