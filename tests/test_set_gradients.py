@@ -116,12 +116,14 @@ def test_without_inputs_and_without_a_derivative(framework: str) -> None:
     value, x = array(framework, 5.0), array(framework, [1.0])
     assert float(fgi.set_gradients(value, (), [])) == 5
     assert float(fgi.set_gradients(value, x, None)) == 5
+    infinite = array(framework, [np.inf])
     with fgi.inference_mode():
-        assert float(fgi.set_gradients(value, x, x)) == 5
+        assert float(fgi.set_gradients(value, x, infinite)) == 5  # not even looked at
+    assert np.isnan(float(fgi.set_gradients(value, x, infinite)))
 
 
 def test_numpy_has_the_value() -> None:
-    assert fgi.set_gradients(np.float64(5), np.ones(2), np.ones(2)) == 5
+    assert fgi.set_gradients(np.float64(5), np.ones(2), np.full(2, np.inf)) == 5
 
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
