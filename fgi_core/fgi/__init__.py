@@ -18,10 +18,11 @@ from .dispatch import (
     set_backend,
     use_backend,
 )
+from .forward import forward_gradient
 from .inference import inference_mode
 from .injection import bypass, inject, stop_gradient, tangent
 from .parameters import number, positive, unit
-from .transforms import compile, grad, jvp, scan, value_and_grad, vjp
+from .transforms import compile, grad, jvp, scan, value_and_grad, vjp, vmap
 from .values import (
     Heaviside,
     Round,
@@ -50,6 +51,7 @@ __all__ = [
     "compile",
     "custom_jvp",
     "floor",
+    "forward_gradient",
     "from_config",
     "functional",
     "get_backend",
@@ -76,4 +78,5 @@ __all__ = [
     "use_backend",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
