@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 import fgi
 from fgi import forward
 from support.frameworks import INSTALLED_AUTODIFF, backend, keys, load, to_framework, to_numpy
+from support.reverse import no_reverse_mode
 
 Numpy = np.ndarray[Any, Any]
 
@@ -236,36 +236,6 @@ def test_a_constant_has_the_estimate_zero(directions: int, framework: str) -> No
     assert not flat(framework, estimate).any()
 
 
-@contextlib.contextmanager
-def no_reverse_mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every way into reverse mode of every framework raises."""
-
-    def refuse(*args: Any, **named: Any) -> Any:
-        raise AssertionError("reverse mode ran")
-
-    with monkeypatch.context() as patch, contextlib.ExitStack() as stack:
-        if "torch" in INSTALLED_AUTODIFF:
-            torch = load("torch")
-            patch.setattr(torch.autograd, "grad", refuse)
-            patch.setattr(torch.autograd, "backward", refuse)
-            patch.setattr(torch.Tensor, "backward", refuse)
-            patch.setattr(torch.autograd.graph, "_engine_run_backward", refuse)
-            for module in (torch.func, torch._functorch.eager_transforms):
-                for name in ("grad", "grad_and_value", "vjp", "jacrev"):
-                    if hasattr(module, name):
-                        patch.setattr(module, name, refuse)
-            stack.enter_context(torch.no_grad())
-        if "jax" in INSTALLED_AUTODIFF:
-            jax = load("jax")
-            for name in ("grad", "value_and_grad", "vjp", "jacrev", "linearize"):
-                patch.setattr(jax, name, refuse)
-        if "tensorflow" in INSTALLED_AUTODIFF:
-            tf = load("tensorflow")
-            patch.setattr(tf, "GradientTape", refuse)
-            patch.setattr(tf, "gradients", refuse)
-        yield
-
-
 @compiled_or_not
 @every_framework
 def test_no_reverse_mode_runs(
@@ -287,6 +257,55 @@ def test_no_reverse_mode_runs(
             fgi.vjp(f, p)
         _, estimate = (fgi.compile(run) if compiled else run)(p, v)
     vs = flat(framework, v, (2,))
+    np.testing.assert_allclose(flat(framework, estimate), estimated(vs), rtol=1e-12, atol=1e-13)
+
+
+@every_framework
+@pytest.mark.parametrize("recurrent", [True, False], ids=["recurrent", "feed-forward"])
+def test_forward_mode_through_a_spiking_network(framework: str, recurrent: bool) -> None:
+    """u . (J v) = (J^T u) . v, with the reverse mode of the framework; and the same in each."""
+    pytest.importorskip("sklearn", reason="the demo needs scikit-learn")
+    from fgi.demo import network, training
+
+    rng = np.random.default_rng(0)
+    xs_ = rng.uniform(0, 1, (8, 5, 8))
+    weights: dict[str, Numpy] = training.initial(8)
+    if not recurrent:
+        weights |= {"recurrent": np.zeros_like(weights["recurrent"])}
+    v_ = {name: rng.normal(size=w.shape) for name, w in weights.items()}
+    if not recurrent:
+        v_ |= {"recurrent": np.zeros_like(weights["recurrent"])}
+    u_ = rng.normal(size=(5, 10))
+    spike = fgi.surrogates.Gaussian(sigma=0.5, height=0.5)
+    p, v, xs, u = (into(framework, x) for x in (weights, v_, xs_, u_))
+
+    def scores(p: Any) -> Any:
+        return network.logits(p, spike, xs)
+
+    y, dy = fgi.jvp(scores, (p,), (v,))
+    assert 0.02 < to_numpy(framework, network.spikes(p, spike, xs)).mean() < 0.5
+    twin, pullback = fgi.vjp(scores, p)
+    (dp,) = pullback(u)
+    np.testing.assert_allclose(to_numpy(framework, y), to_numpy(framework, twin), rtol=1e-13)
+    forward_mode = np.sum(u_ * to_numpy(framework, dy))
+    terms = {name: to_numpy(framework, dp[name]) * v_[name] for name in v_}
+    size = sum(np.abs(term).sum() for term in terms.values())
+    reverse_mode = sum(term.sum() for term in terms.values())
+    np.testing.assert_allclose(forward_mode, reverse_mode, rtol=0, atol=1e-13 * size)
+    # What goes through the spikes is no small part of it.
+    assert np.abs(terms["input"].sum()) > 1e-3 * size
+    assert np.abs(forward_mode) > 1e-3 * size
+
+
+@every_framework
+@pytest.mark.parametrize("directions", [1, 3])
+def test_directions_drawn_by_numpy_serve_every_framework(directions: int, framework: str) -> None:
+    vs_ = forward.draw(np.random.default_rng(7), PARAMETERS, directions=directions)
+    assert vs_["more"][1][0].shape == ((directions, 2, 2) if directions > 1 else (2, 2))
+    v, p = into(framework, (vs_, PARAMETERS))
+    _, estimate = fgi.forward_gradient(f, p, v, directions=directions)
+    rows = (directions,) if directions > 1 else (1,)
+    vs = np.concatenate([np.reshape(leaf, (*rows, -1)) for leaf in leaves(vs_)], axis=1)
     np.testing.assert_allclose(flat(framework, estimate), estimated(vs), rtol=1e-12, atol=1e-13)
 
 

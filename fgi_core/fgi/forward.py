@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from .backend import Array
+from .backend import Array, Backend
 from .custom import _leaves, _rebuilt
 from .dispatch import describe, namespace, owner
 
@@ -41,7 +41,13 @@ def forward_gradient(
     (arXiv:2202.08587), Definition 1.
     """
     caller = "fgi.forward_gradient"
-    xp, leaves, moving = _moving(caller, params)
+    backend, leaves, moving = _moving(caller, params)
+    if not hasattr(backend, "jvp"):
+        raise TypeError(
+            f"{caller}: {backend.name} has no automatic differentiation; expected arrays of torch, "
+            f"jax or tensorflow; convert them"
+        )
+    xp = cast("Autodiff", backend)
     points = [leaves[i] for i in moving]
     vs = _directions(caller, xp, params, leaves, moving, key, directions)
 
@@ -67,9 +73,10 @@ def draw(key: Any, params: Any, *, directions: int = 1) -> Any:
         v_k ~ N(0, I),   k = 1, ..., K
 
     Built like ``params``, in its dtypes; for K > 1 with a first axis of length K. A leaf that is no
-    real floating array has None.
+    real floating array has None. NumPy draws too: the same directions for every framework.
 
-    Errors: as ``forward_gradient``.
+    Errors: TypeError where ``params`` holds no floating array, for a key of another kind, for
+    directions no integer; ValueError for less than one.
     """
     caller = "fgi.forward.draw"
     xp, leaves, moving = _moving(caller, params)
@@ -78,16 +85,11 @@ def draw(key: Any, params: Any, *, directions: int = 1) -> Any:
     return _rebuilt(params, iter([drawn.get(i) for i in range(len(leaves))]))
 
 
-def _moving(caller: str, params: Any) -> tuple[Autodiff, list[Any], list[int]]:
+def _moving(caller: str, params: Any) -> tuple[Backend, list[Any], list[int]]:
     """The backend, the leaves of ``params``, and which of them have a derivative."""
     leaves = list(_leaves(params))
     arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype") and hasattr(leaf, "shape")]
     xp = owner(arrays[0], caller, "the first array") if arrays else namespace()
-    if not hasattr(xp, "jvp"):
-        raise TypeError(
-            f"{caller}: {xp.name} has no automatic differentiation; expected arrays of torch, jax "
-            f"or tensorflow; convert them"
-        )
     moving = [
         i
         for i, leaf in enumerate(leaves)
@@ -98,12 +100,12 @@ def _moving(caller: str, params: Any) -> tuple[Autodiff, list[Any], list[int]]:
             f"{caller}: params holds {', '.join(describe(leaf) for leaf in leaves)}; expected at "
             f"least one array of float16, bfloat16, float32 or float64"
         )
-    return cast("Autodiff", xp), leaves, moving
+    return xp, leaves, moving
 
 
 def _directions(
     caller: str,
-    xp: Autodiff,
+    xp: Backend,
     params: Any,
     leaves: list[Any],
     moving: list[int],
@@ -150,7 +152,7 @@ def _beside(caller: str, tree: Any, vs: Any, place: str) -> Iterator[tuple[str, 
 
 
 def _direction(
-    caller: str, xp: Autodiff, batch: tuple[int, ...], place: str, leaf: Array, v: Any
+    caller: str, xp: Backend, batch: tuple[int, ...], place: str, leaf: Array, v: Any
 ) -> Array:
     if not isinstance(v, xp.Array) or v.dtype not in xp.floating:
         raise _unlike(caller, place, describe(leaf), v)
@@ -175,7 +177,7 @@ def _unlike(caller: str, place: str, expected: str, v: Any) -> TypeError:
     )
 
 
-def _checked(caller: str, xp: Autodiff, y: Any) -> Array:
+def _checked(caller: str, xp: Backend, y: Any) -> Array:
     if not isinstance(y, xp.Array) or y.dtype not in xp.floating:
         raise TypeError(
             f"{caller}: f returned {describe(y)}; expected a scalar of float16, bfloat16, float32 "
@@ -188,6 +190,6 @@ def _checked(caller: str, xp: Autodiff, y: Any) -> Array:
     return y
 
 
-def _wide(xp: Autodiff, x: Array, dtype: Any) -> Array:
+def _wide(xp: Backend, x: Array, dtype: Any) -> Array:
     """In ``dtype``, or float32 where that has 16 bits: sums over directions are taken of these."""
     return xp.astype(x, xp.float32 if dtype in xp.half else dtype)
