@@ -196,7 +196,7 @@ def committed(name: str) -> dict[str, Any]:
 
 def test_committed_spiking_networks_learned() -> None:
     for framework in ("torch", "jax", "tensorflow"):
-        losses = committed(f"spiking-{framework}")["losses"]
+        losses = committed("spiking")[framework]["losses"]
         assert len(losses) == 1000
         assert np.mean(losses[-20:]) < np.mean(losses[:5]) / 2
 

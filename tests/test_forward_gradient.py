@@ -88,6 +88,7 @@ def test_it_is_the_slope_along_each_direction_times_the_direction(
         for source in (v, again):
             value, estimate = fgi.forward_gradient(f, p, source, directions=directions)
             np.testing.assert_allclose(to_numpy(framework, value), VALUE, rtol=1e-14)
+            assert tuple(value.shape) == ()
             shapes = mapped(lambda x: (x.shape, "float64"), PARAMETERS)
             assert mapped(lambda x: (tuple(x.shape), np.asarray(x).dtype.name), estimate) == shapes
             got = flat(framework, estimate)

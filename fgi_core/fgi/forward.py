@@ -58,12 +58,12 @@ def forward_gradient(
 
     def along(*v: Array) -> tuple[Array, ...]:
         value, slope = xp.jvp(scalar, tuple(points), v)
-        return value, *(_wide(xp, slope, d.dtype) * _wide(xp, d, d.dtype) for d in v)
+        return value, *(xp.astype(slope, d.dtype) * d for d in v)
 
     value, *parts = (along if directions == 1 else xp.vmap(along))(*vs)
     if directions > 1:
         value, parts = value[0], [xp.mean(part, axis=0) for part in parts]
-    found = {i: xp.astype(part, leaves[i].dtype) for i, part in zip(moving, parts, strict=True)}
+    found = dict(zip(moving, parts, strict=True))
     return value, _rebuilt(params, iter([found.get(i) for i in range(len(leaves))]))
 
 
@@ -188,8 +188,3 @@ def _checked(caller: str, xp: Backend, y: Any) -> Array:
             f"{caller}: f returned {describe(y)}; expected a scalar; sum or average in f"
         )
     return y
-
-
-def _wide(xp: Backend, x: Array, dtype: Any) -> Array:
-    """In ``dtype``, or float32 where that has 16 bits: sums over directions are taken of these."""
-    return xp.astype(x, xp.float32 if dtype in xp.half else dtype)

@@ -1,6 +1,6 @@
 """A recurrent spiking network that learns handwritten digits by forward mode alone.
 
-    python docs/examples/forward_gradient/spiking.py --backend torch
+    python docs/examples/forward_gradient/spiking.py --backend torch,jax,tensorflow
 
 No reverse pass, no graph kept over time: each step differentiates the loss along K random
 directions while the network runs, and averages (grad f . v) v. The network, adaptive recurrent
@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from common import Numpy, arrays, cross_entropy, namespace, number, options, save
 
@@ -93,6 +94,16 @@ def train(
     return losses, float(np.mean(scores.argmax(axis=1) == data.test_labels))
 
 
+def draw(results: dict[str, tuple[list[float], float]]) -> Any:
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for backend, (losses, accuracy) in results.items():
+        axes.plot(losses, linewidth=0.8, label=f"{backend}, test accuracy {100 * accuracy:.1f} %")
+    axes.set(xlabel="step", ylabel="training loss", ylim=(0, None))
+    axes.legend()
+    figure.tight_layout()
+    return figure
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = options(__doc__)
     parser.add_argument("--eager", action="store_true", help="do not compile the step")
@@ -103,10 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=0.02)
     chosen = vars(parser.parse_args(arguments))
     out = chosen.pop("out")
-    losses, accuracy = train(**chosen)
-    first, last = np.mean(losses[:5]), np.mean(losses[-20:])
-    print(f"loss {first:.3f} to {last:.3f}, test accuracy {accuracy:.3f}")
-    save(out, f"spiking-{chosen['backend']}", chosen | {"losses": losses, "accuracy": accuracy})
+    content = dict(chosen)
+    results = {}
+    for backend in chosen.pop("backend").split(","):
+        losses, accuracy = results[backend] = train(backend=backend, **chosen)
+        content[backend] = {"losses": losses, "accuracy": accuracy}
+        first, last = np.mean(losses[:5]), np.mean(losses[-20:])
+        print(f"{backend}: loss {first:.3f} to {last:.3f}, test accuracy {100 * accuracy:.1f} %")
+    save(out, "spiking", content, draw(results))
 
 
 if __name__ == "__main__":
