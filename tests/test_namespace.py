@@ -905,6 +905,52 @@ def test_a_generator_goes_on(framework: str) -> None:
         assert (first != second).all() if has_state else (first == second).all()
 
 
+@every_dtype
+@every_framework
+def test_normal(framework: str, dtype: str) -> None:
+    xp, n = backend(framework), 20000
+    wide = np.dtype("float64" if dtype == "float64" else "float32")
+    x = to_framework(framework, np.full((2, n // 4), NAN, numpy_dtype(dtype)))
+    again, other = keys(framework, 1), keys(framework, 2)
+    for i, key in enumerate(keys(framework, 1)):
+        v = to_numpy(framework, xp.normal(key, x, batch=(2,)))
+        assert (v.dtype, v.shape) == (wide, (2, 2, n // 4))
+        # Kolmogorov and Smirnov: beyond 2 / sqrt(n) by chance once in 1500 times.
+        distribution = scipy.special.ndtr(np.sort(v, axis=None).astype(float))
+        assert np.abs(distribution - (np.arange(n) + 0.5) / n).max() < 2 / np.sqrt(n)
+        assert len(np.unique(v)) > 0.99 * n
+        correlations = np.corrcoef(v.reshape(4, -1)) - np.eye(4)
+        assert np.abs(correlations).max() < 5 / np.sqrt(n / 4)
+        same = to_numpy(framework, xp.normal(again[i], x, batch=(2,)))
+        np.testing.assert_array_equal(same, v)
+        assert (to_numpy(framework, xp.normal(other[i], x, batch=(2,))) != v).mean() > 0.99
+
+
+@every_framework
+def test_normal_of_any_shape(framework: str) -> None:
+    xp = backend(framework)
+    for shape, batch in [((), ()), ((), (3,)), ((0, 2), (2, 1)), ((2, 1, 3), ())]:
+        x = to_framework(framework, np.ones(shape, np.float32))
+        for key in keys(framework, 3):
+            v = to_numpy(framework, xp.normal(key, x, batch=batch))
+            assert (v.dtype, v.shape) == (np.float32, batch + shape)
+
+
+@every_framework
+def test_numbers_of_split_keys_do_not_depend_on_each_other(framework: str) -> None:
+    xp, n = backend(framework), 20000
+    x = to_framework(framework, np.ones(n))
+    for key, again in zip(keys(framework, 4), keys(framework, 4), strict=True):
+        vs = [to_numpy(framework, xp.normal(k, x)) for k in xp.split(key, 3)]
+        if isinstance(key, xp.Array):  # no state, so that it can be drawn from once more
+            vs.append(to_numpy(framework, xp.normal(key, x)))
+        size = len(vs)
+        assert np.abs(np.corrcoef(vs) - np.eye(size)).max() < 5 / np.sqrt(n)
+        assert len(np.unique(vs)) == size * n
+        first = to_numpy(framework, xp.normal(xp.split(again, 3)[0], x))
+        np.testing.assert_array_equal(first, vs[0])
+
+
 def test_uniform_in_jax_jit() -> None:
     if "jax" not in INSTALLED:
         pytest.skip("jax is not installed")

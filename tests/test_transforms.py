@@ -365,6 +365,7 @@ TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "value_and_grad": lambda x: fgi.value_and_grad(lambda x: x)(x),
     "jvp": lambda x: fgi.jvp(lambda x: 2 * x, (x,), (x,)),
     "vjp": lambda x: fgi.vjp(lambda x: 2 * x, x),
+    "vmap": lambda x: fgi.vmap(lambda x: 2 * x)([x]),
     "compile": lambda x: fgi.compile(lambda x: 2 * x)(x),
     "scan": lambda x: fgi.scan(lambda c, x: (c, x), x, {"x": [x]}),
 }

@@ -19,10 +19,11 @@ from .dispatch import (
     use_backend,
 )
 from .given import set_gradients
+from .forward import forward_gradient
 from .inference import inference_mode
 from .injection import bypass, inject, stop_gradient, tangent
 from .parameters import number, positive, unit
-from .transforms import compile, grad, jvp, scan, value_and_grad, vjp
+from .transforms import compile, grad, jvp, scan, value_and_grad, vjp, vmap
 from .values import (
     Heaviside,
     Round,
@@ -51,6 +52,7 @@ __all__ = [
     "compile",
     "custom_jvp",
     "floor",
+    "forward_gradient",
     "from_config",
     "functional",
     "get_backend",
@@ -78,4 +80,5 @@ __all__ = [
     "use_backend",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -114,6 +114,12 @@ class Backend(Protocol):
     def uniform(self, key: Any, x: Any, /) -> Any:
         """Random numbers from [0, 1) shaped like ``x``, and of its dtype or ``float32``."""
 
+    def normal(self, key: Any, x: Any, /, *, batch: tuple[int, ...] = ()) -> Any:
+        """Standard normal numbers of shape ``(*batch, *x.shape)``, dtype as in ``uniform``."""
+
+    def split(self, key: Any, count: int, /) -> Sequence[Any]:
+        """Keys for independent numbers; ``key`` itself where it has a state that goes on."""
+
     def sum(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any: ...
     def mean(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any: ...
     def max(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any: ...
@@ -138,6 +144,7 @@ class Autodiff(Backend, Protocol):
     def vjp(
         self, f: Callable[..., Any], *primals: Any
     ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]: ...
+    def vmap(self, f: Callable[..., Any], /) -> Callable[..., Any]: ...
     def compile(self, f: Callable[..., Any], /) -> Callable[..., Any]: ...
     def scan(
         self, step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any

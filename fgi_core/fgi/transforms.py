@@ -11,13 +11,14 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from .backend import Array
+from .custom import _leaves, _rebuilt
 from .dispatch import choice, namespace, owner
 from .inference import in_inference_mode
 
 if TYPE_CHECKING:
     from .backend import Autodiff
 
-__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
+__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp", "vmap"]
 
 
 def _arrays(tree: Any) -> Iterator[Any]:
@@ -97,6 +98,42 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     Errors: TypeError for arrays that no framework differentiates.
     """
     return _backend("fgi.vjp", primals).vjp(f, *primals)
+
+
+def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
+    """``f`` for each row: maps over the first axis of every array of every argument.
+
+        vmap(f)(xs, ...)[i] = f(xs[i], ...)
+
+    What is no array reaches ``f`` as it is; the results are stacked along a new first axis.
+    ``torch.func.vmap``, ``jax.vmap``, ``tf.vectorized_map``.
+    Errors: TypeError for arrays of a framework without one; ValueError where the arrays have no
+    first axis, or not one length along it.
+    """
+
+    @wraps(f)
+    def batched(*args: Any) -> Any:
+        backend = _backend("fgi.vmap", args)
+        leaves = list(_leaves(args))
+        mapped = [hasattr(leaf, "dtype") and hasattr(leaf, "shape") for leaf in leaves]
+        arrays = [leaf for leaf, array in zip(leaves, mapped, strict=True) if array]
+        shapes = [tuple(array.shape) for array in arrays]
+        # TensorFlow does not always know a length while it traces.
+        lengths = {shape[:1] for shape in shapes} - {(None,)}
+        if not arrays or () in lengths or len(lengths) > 1:
+            raise ValueError(
+                f"fgi.vmap: the arguments hold arrays of shapes {shapes}; expected at least one "
+                f"array, and one length along the first axis"
+            )
+
+        def row(*rows: Any) -> Any:
+            rest = iter(rows)
+            pairs = zip(leaves, mapped, strict=True)
+            return f(*_rebuilt(args, iter([next(rest) if of else leaf for leaf, of in pairs])))
+
+        return backend.vmap(row)(*arrays)
+
+    return batched
 
 
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:

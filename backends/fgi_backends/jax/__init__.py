@@ -20,6 +20,7 @@ from .transforms import (
     scan as scan,
     value_and_grad as value_and_grad,
     vjp as vjp,
+    vmap as vmap,
 )
 
 name = "jax"
@@ -78,6 +79,14 @@ def to_numpy(x: Array, /) -> Any:
 
 def uniform(key: Array, x: Array, /) -> Array:
     return jax.random.uniform(key, x.shape, float32 if x.dtype in half else x.dtype)
+
+
+def normal(key: Array, x: Array, /, *, batch: tuple[int, ...] = ()) -> Array:
+    return jax.random.normal(key, (*batch, *x.shape), float32 if x.dtype in half else x.dtype)
+
+
+def split(key: Array, count: int, /) -> Sequence[Array]:
+    return list(jax.random.split(key, count))
 
 
 def _wide(f: Callable[[Array, Array], Array], x: Array, y: Array | float) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
+__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp", "vmap"]
 
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
@@ -30,6 +30,10 @@ def jvp(
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     y, pullback = jax.vjp(f, *primals)
     return y, pullback
+
+
+def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
+    return jax.vmap(f)
 
 
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:

@@ -98,6 +98,15 @@ def uniform(key: np.random.Generator, x: Any, /) -> Any:
     return key.random(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
 
 
+def normal(key: np.random.Generator, x: Any, /, *, batch: tuple[int, ...] = ()) -> Any:
+    dtype = np.float64 if x.dtype == np.float64 else np.float32
+    return key.standard_normal((*batch, *x.shape), dtype)
+
+
+def split(key: np.random.Generator, count: int, /) -> Sequence[np.random.Generator]:
+    return [key] * count
+
+
 def divide(x: Any, y: Any, /) -> Any:
     return np.divide(x, np.asarray(y, x.dtype))
 

@@ -19,6 +19,7 @@ from .transforms import (
     scan as scan,
     value_and_grad as value_and_grad,
     vjp as vjp,
+    vmap as vmap,
 )
 
 name = "tensorflow"
@@ -97,6 +98,20 @@ def uniform(key: Any, x: Tensor, /) -> Tensor:
     if isinstance(key, tf.random.Generator):
         return key.uniform(tf.shape(x), dtype=dtype)
     return tf.random.stateless_uniform(tf.shape(x), seed=key, dtype=dtype)
+
+
+def normal(key: Any, x: Tensor, /, *, batch: tuple[int, ...] = ()) -> Tensor:
+    dtype, shape = _wide_dtype(x), tf.concat([tf.constant(batch, tf.int32), tf.shape(x)], axis=0)
+    if isinstance(key, tf.random.Generator):
+        return key.normal(shape, dtype=dtype)
+    return tf.random.stateless_normal(shape, seed=key, dtype=dtype)
+
+
+def split(key: Any, count: int, /) -> Sequence[Any]:
+    if isinstance(key, tf.random.Generator):
+        return [key] * count
+    keys: Sequence[Any] = tf.unstack(tf.random.split(key, count))
+    return keys
 
 
 def remainder(x: Tensor, y: Any, /) -> Tensor:

@@ -8,17 +8,18 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
+__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp", "vmap"]
 
 ZERO = tf.UnconnectedGradients.ZERO
 
 
 class _Forward(threading.local):
-    """How many forward modes are at work in this thread.
+    """How many forward modes and batchings are at work in this thread.
 
-    TensorFlow's cannot look into the arrays of a loop in a graph, which is a TypeError, and what it
-    brings out of a function has no derivative any more, which is a silent zero. Inside them loops
-    are therefore unrolled and functions called as they are.
+    TensorFlow's forward mode cannot look into the arrays of a loop in a graph, which is a
+    TypeError, nor its batching into their gradients. And what forward mode brings out of a function
+    has no derivative any more, which is a silent zero. Inside them loops are therefore unrolled and
+    functions called as they are.
     """
 
     def __init__(self) -> None:
@@ -103,6 +104,27 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         return tuple(gradients)
 
     return y, pullback
+
+
+def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
+    def mapped(*args: Any) -> Any:
+        if _forward.depth and tf.executing_eagerly():
+            # Not vectorized_map, which makes a function.
+            rows = [f(*row) for row in zip(*(tf.unstack(arg) for arg in args), strict=True)]
+            return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
+        _forward.depth += 1
+        try:
+            # Eagerly vectorized_map makes a function with autograph, which rewrites errors.
+            eager = tf.executing_eagerly()
+            return (tf.function(vectorized, autograph=False) if eager else vectorized)(*args)
+        finally:
+            _forward.depth -= 1
+
+    def vectorized(*args: Any) -> Any:
+        # Apart, because a constant from outside the function cannot be a result.
+        return tf.vectorized_map(lambda rows: apart(f(*rows)), args)
+
+    return mapped
 
 
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from .transforms import (
     scan as scan,
     value_and_grad as value_and_grad,
     vjp as vjp,
+    vmap as vmap,
 )
 
 name = "torch"
@@ -89,6 +90,15 @@ def to_numpy(x: Tensor, /) -> Any:
 def uniform(key: torch.Generator, x: Tensor, /) -> Tensor:
     dtype = torch.float32 if x.dtype in half else x.dtype
     return torch.rand(x.shape, generator=key, dtype=dtype, device=x.device)
+
+
+def normal(key: torch.Generator, x: Tensor, /, *, batch: tuple[int, ...] = ()) -> Tensor:
+    dtype = torch.float32 if x.dtype in half else x.dtype
+    return torch.randn((*batch, *x.shape), generator=key, dtype=dtype, device=x.device)
+
+
+def split(key: torch.Generator, count: int, /) -> Sequence[torch.Generator]:
+    return [key] * count
 
 
 def divide(x: Tensor, y: Tensor | float, /) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
+__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp", "vmap"]
 
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
@@ -38,6 +38,11 @@ def jvp(
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     y, pullback, *_ = torch.func.vjp(f, *primals)
     return y, pullback
+
+
+def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
+    mapped: Callable[..., Any] = torch.func.vmap(f)
+    return mapped
 
 
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:

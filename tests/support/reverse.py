@@ -1,0 +1,38 @@
+"""Reverse mode, taken away: what still runs is forward mode alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .frameworks import INSTALLED_AUTODIFF, load
+
+
+@contextlib.contextmanager
+def no_reverse_mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every way into reverse mode of every framework raises; PyTorch records no graph either."""
+
+    def refuse(*args: Any, **named: Any) -> Any:
+        raise AssertionError("reverse mode ran")
+
+    with monkeypatch.context() as patch, contextlib.ExitStack() as stack:
+        if "torch" in INSTALLED_AUTODIFF:
+            torch = load("torch")
+            stack.enter_context(torch.no_grad())
+            patch.setattr(torch.Tensor, "backward", refuse)
+            for name in ("grad", "backward"):
+                patch.setattr(torch.autograd, name, refuse)
+            for name in ("grad", "grad_and_value", "vjp", "jacrev"):
+                patch.setattr(torch.func, name, refuse)
+        if "jax" in INSTALLED_AUTODIFF:
+            jax = load("jax")
+            for name in ("grad", "value_and_grad", "vjp", "jacrev", "linearize"):
+                patch.setattr(jax, name, refuse)
+        if "tensorflow" in INSTALLED_AUTODIFF:
+            tf = load("tensorflow")
+            for name in ("GradientTape", "gradients"):
+                patch.setattr(tf, name, refuse)
+        yield
