@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from .backend import Array, Backend
 from .dispatch import describe, foreign, owner
 from .inference import value_only
 from .injection import frozen
+from .trees import leaves, like, rebuilt
 
 __all__ = ["custom_jvp"]
 
@@ -69,46 +70,20 @@ class CustomJVP:
         return getattr(self.f, "__name__", type(self.f).__name__)
 
     def __call__(self, *args: Any) -> Any:
-        leaves = list(_leaves(args))
-        xp = _owner(leaves)
+        arrays = list(leaves(args))
+        xp = _owner(arrays)
         if value_only(xp):
             return self.f(*args)
         stopped, points, tangents = [], [], []
-        for leaf in leaves:
+        for leaf in arrays:
             floating = isinstance(leaf, xp.Array) and leaf.dtype in xp.floating
             point, minus_d = frozen(xp, leaf) if floating else (leaf, None)
             stopped.append(xp.stop_gradient(leaf) if floating else leaf)
             points.append(point)
             tangents.append(minus_d)
-        fx = self.f(*_rebuilt(args, iter(stopped)))
-        slope = self.rule(_rebuilt(args, iter(points)), _rebuilt(args, iter(tangents)))
+        fx = self.f(*rebuilt(args, iter(stopped)))
+        slope = self.rule(rebuilt(args, iter(points)), rebuilt(args, iter(tangents)))
         return _minus(xp, fx, slope, "f(...)")
-
-
-def _leaves(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, dict):
-        for value in tree.values():
-            yield from _leaves(value)
-    elif isinstance(tree, list | tuple):
-        for value in tree:
-            yield from _leaves(value)
-    else:
-        yield tree
-
-
-def _rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
-    """A container like ``tree`` with these leaves."""
-    if isinstance(tree, dict):
-        return {name: _rebuilt(value, leaves) for name, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return _like(tree, [_rebuilt(value, leaves) for value in tree])
-    return next(leaves)
-
-
-def _like(tree: Any, parts: list[Any]) -> Any:
-    if isinstance(tree, list):
-        return parts
-    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
 def _owner(leaves: list[Any]) -> Backend:
@@ -136,7 +111,7 @@ def _minus(xp: Backend, fx: Any, slope: Any, place: str) -> Any:
         if not isinstance(slope, list | tuple) or len(slope) != len(fx):
             raise _unlike(place, f"a {type(fx).__name__} of {len(fx)}", slope)
         pairs = enumerate(zip(fx, slope, strict=True))
-        return _like(fx, [_minus(xp, y, dy, f"{place}[{i}]") for i, (y, dy) in pairs])
+        return like(fx, [_minus(xp, y, dy, f"{place}[{i}]") for i, (y, dy) in pairs])
     if not isinstance(fx, xp.Array):
         return fx
     fx = xp.stop_gradient(fx)
