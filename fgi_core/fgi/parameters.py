@@ -170,7 +170,9 @@ class Definition:
     @property
     def arrays(self) -> dict[str, Array]:
         """Those parameters that are arrays."""
-        return {name: v for name, v in vars(self).items() if hasattr(v, "dtype")}
+        # Numbers first: while it compiles, PyTorch does not answer hasattr for those that change.
+        values = vars(self).items()
+        return {n: v for n, v in values if not isinstance(v, int | float) and hasattr(v, "dtype")}
 
     def in_dtype(self, xp: Backend, dtype: Any) -> Self:
         """The same definition with its arrays, if any, in the dtype that is computed in.
