@@ -7,7 +7,7 @@ Importing this package loads no framework. ``fgi.injection`` holds the one defin
 of, ``fgi.dispatch`` the choice of a backend.
 """
 
-from . import functional, surrogates
+from . import functional, networks, neurons, surrogates
 from .custom import custom_jvp
 from .definition import Surrogate, surrogate
 from .dispatch import (
@@ -21,6 +21,7 @@ from .dispatch import (
 from .inference import inference_mode
 from .injection import bypass, inject, stop_gradient, tangent
 from .parameters import number, positive, unit
+from .storage import convert, load, save
 from .transforms import compile, grad, jvp, scan, value_and_grad, vjp
 from .values import (
     Heaviside,
@@ -48,6 +49,7 @@ __all__ = [
     "bypass",
     "ceil",
     "compile",
+    "convert",
     "custom_jvp",
     "floor",
     "from_config",
@@ -59,11 +61,15 @@ __all__ = [
     "inference_mode",
     "inject",
     "jvp",
+    "load",
     "namespace",
+    "networks",
+    "neurons",
     "number",
     "positive",
     "register_backend",
     "round",
+    "save",
     "scan",
     "set_backend",
     "sign",
