@@ -40,7 +40,7 @@ class Outputs(NamedTuple):
     """Of each hidden layer, (steps, batch, neurons)."""
 
 
-class Network(Definition):
+class Network(Definition, name="network"):
     """Hidden layers of spiking neurons and a readout that leaks.
 
         I_t = x_t W + z_t-1 U + b              input of a layer; U where it is recurrent

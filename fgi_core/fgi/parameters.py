@@ -110,7 +110,8 @@ class Definition:
         cls._ranges = tuple((f.name, f.metadata["range"]) for f in fields if f.metadata)
         if Definition in cls.__bases__:
             cls._by_name = {}
-            return
+            if name is None:
+                return  # a kind, of which others are
         if name is None:
             name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]

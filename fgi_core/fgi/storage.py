@@ -45,9 +45,9 @@ def convert(tree: Any, backend: str) -> Any:
         with use_backend("auto"):
             source = owner(x, "fgi.convert", "an array")
         wanted = dtype_name(x)
-        # NumPy has bfloat16 only through others, so there it travels as float32.
-        y = target.asarray(source.to_numpy(x))
-        if dtype_name(y) != wanted:
+        # A copy: PyTorch and NumPy would otherwise share the numbers, and change them together.
+        y = target.asarray(source.to_numpy(x).copy())
+        if wanted == "bfloat16":  # which NumPy has only through others
             y = target.astype(y, target.dtype(wanted))
         if dtype_name(y) != wanted:
             raise TypeError(
@@ -115,9 +115,10 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _from_npz(content: bytes) -> dict[str, Any]:
     import numpy as np
 
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("a single array")
+    file = np.load(io.BytesIO(content), allow_pickle=False)
+    if isinstance(file, np.ndarray):
+        raise ValueError("a single array")
+    with file:
         return {name: file[name] for name in file.files}
 
 

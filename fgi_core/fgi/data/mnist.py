@@ -121,9 +121,10 @@ def _from_folder(folder: Path) -> dict[str, tuple[Numbers, Numbers]]:
 
 def _from_npz(path: Path) -> dict[str, tuple[Numbers, Numbers]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise _damaged(path, "is a single array")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise _damaged(path, "is a single array")
+        with file:
             missing = [name for names in KEYS.values() for name in names if name not in file]
             if missing:
                 raise _damaged(path, f"lacks {', '.join(missing)}")

@@ -23,6 +23,12 @@ def with_gain(constants: dict[str, Any]) -> dict[str, Any]:
     return constants
 
 
+def at_rest(neuron: Neuron, state: dict[str, Array]) -> dict[str, Array]:
+    """The state in which nothing happens without an input."""
+    v = state["v"]
+    return state | {"v": v + neuron.in_dtype(namespace(v), v.dtype).parameters["rest"]}
+
+
 def check_gain(neuron: Neuron) -> None:
     if vars(neuron)["gain"] is not None:
         object.__setattr__(neuron, "gain", neuron._checked("gain", "finite"))
@@ -43,7 +49,7 @@ class LeakyIntegrator(Neuron):
 
     ``beta`` is what a step leaves of ``v``, from 0 to 1, and exp(-dt / tau) or 1 - dt / tau for a
     time constant tau; ``gain`` multiplies the input, 1 - beta where it is None; ``rest``, in units
-    of ``v``, is where ``v`` leaks to.
+    of ``v``, is where ``v`` starts and leaks to.
     State: ``v``. Learned: ``beta`` = sigmoid(a), a ~ N(3, 0.1).
     Agrees with: ``li_update`` of the code published with Otte 2024 (arXiv:2406.00177), with the
     defaults.
@@ -60,6 +66,9 @@ class LeakyIntegrator(Neuron):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_gain(self)
+
+    def initial(self, x: Array) -> dict[str, Array]:
+        return at_rest(self, super().initial(x))
 
     def derived(self, xp: Backend, constants: dict[str, Any]) -> dict[str, Any]:
         return with_gain(constants)
@@ -151,7 +160,8 @@ class LIF(Neuron):
     the leak; and v' = u.
 
     ``beta`` is what a step leaves of ``v``, from 0 to 1: exp(-dt / tau), or 1 - dt / tau; ``gain``
-    multiplies the input, 1 - beta where it is None; ``threshold``, ``rest`` (where ``v`` leaks to)
+    multiplies the input, 1 - beta where it is None; ``threshold``, ``rest`` (where ``v`` starts and
+    leaks to)
     and ``reset_to`` are in units of ``v``. ``reset_gradient="stopped"`` takes the reset for a
     constant. H has the derivative of ``spike``, the triangle where none is given.
     State: ``v``. Learned: ``beta`` = sigmoid(a), a ~ N(2, 2).
@@ -193,6 +203,9 @@ class LIF(Neuron):
         check_gain(self)
         if self.delay not in (0, 1):
             raise ValueError(f"{type(self).__name__}: delay is {self.delay}; expected 0 or 1")
+
+    def initial(self, x: Array) -> dict[str, Array]:
+        return at_rest(self, super().initial(x))
 
     def derived(self, xp: Backend, constants: dict[str, Any]) -> dict[str, Any]:
         return with_gain(constants)

@@ -76,7 +76,7 @@ class Neuron(Definition):
 
     ``params`` holds what is learned, by the names of ``learned``, one number for each neuron;
     what is not in it has the value that the definition says, for every neuron. ``state`` is a dict
-    of arrays shaped like ``x``, as ``neuron.initial(x)`` makes them, all zero; ``x`` is the input
+    of arrays shaped like ``x``, as ``neuron.initial(x)`` makes them, at rest; ``x`` is the input
     current of one time step, (batch, neurons) as a rule, real floating. ``z`` is shaped like it:
     the spikes, 0 or 1 unless the surrogate's ``forward`` says otherwise.
 
