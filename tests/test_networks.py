@@ -393,3 +393,13 @@ def test_save_refuses_what_it_could_not_bring_back(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"weights\.pt; expected a name that ends in \.npz or"):
         fgi.save({"a": np.zeros(1)}, tmp_path / "weights.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_converted_arrays_are_ones_own() -> None:
+    """PyTorch takes NumPy's memory as it is: an optimiser in place would change both."""
+    for target in frameworks.INSTALLED:
+        given = np.array([1.0, 2.0])
+        frameworks.load(target)
+        converted = fgi.convert({"a": given}, target)["a"]
+        given[0] = 9.0
+        assert frameworks.to_numpy(target, converted).tolist() == [1.0, 2.0]

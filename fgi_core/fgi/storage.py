@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from . import trees
 from .dispatch import describe, namespace, owner, use_backend
 
-__all__ = ["convert", "load", "save", "write"]
+__all__ = ["convert", "from_npz", "load", "save", "write"]
 
 SUFFIXES = (".npz", ".safetensors")
 
@@ -103,23 +104,30 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = _known(path, "fgi.load")
     content = path.read_bytes()
     try:
-        arrays = _from_safetensors(content) if path.suffix == ".safetensors" else _from_npz(content)
+        arrays = _from_safetensors(content) if path.suffix == ".safetensors" else from_npz(content)
         return trees.nested(arrays)
-    except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+    except ValueError as error:
         raise ValueError(
             f"fgi.load: {path} is damaged or no {path.suffix[1:]} file of arrays ({error}); "
             f"expected what fgi.save wrote"
         ) from error
 
 
-def _from_npz(content: bytes) -> dict[str, Any]:
+def from_npz(content: bytes) -> dict[str, Any]:
+    """The arrays in the bytes of an .npz file; nothing in it is executed.
+
+    Errors: ValueError where they are damaged, or no such file.
+    """
     import numpy as np
 
-    file = np.load(io.BytesIO(content), allow_pickle=False)
-    if isinstance(file, np.ndarray):
-        raise ValueError("a single array")
-    with file:
-        return {name: file[name] for name in file.files}
+    try:
+        file = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("a single array")
+        with file:
+            return {name: file[name] for name in file.files}
+    except (KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(str(error)) from error
 
 
 def _from_safetensors(content: bytes) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import gzip
 import math
 import os
 import struct
-import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from ..storage import from_npz
 from .sequences import Numbers, Sequences, checked_labels, pixels
 
 __all__ = ["mnist", "read_idx"]
@@ -121,16 +121,13 @@ def _from_folder(folder: Path) -> dict[str, tuple[Numbers, Numbers]]:
 
 def _from_npz(path: Path) -> dict[str, tuple[Numbers, Numbers]]:
     try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise _damaged(path, "is a single array")
-        with file:
-            missing = [name for names in KEYS.values() for name in names if name not in file]
-            if missing:
-                raise _damaged(path, f"lacks {', '.join(missing)}")
-            return {part: (file[x], file[y]) for part, (x, y) in KEYS.items()}
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        arrays = from_npz(path.read_bytes())
+    except ValueError as error:
         raise _damaged(path, f"cannot be unpacked ({error})") from error
+    missing = [name for names in KEYS.values() for name in names if name not in arrays]
+    if missing:
+        raise _damaged(path, f"lacks {', '.join(missing)}")
+    return {part: (arrays[x], arrays[y]) for part, (x, y) in KEYS.items()}
 
 
 def _damaged(path: Path, what: str) -> ValueError:
