@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +327,9 @@ def test_unfit_shd_files(tmp_path: Path) -> None:
     for wrong in ({"dt": 0.0}, {"dt": float("nan")}, {"steps": 0}):
         with pytest.raises(ValueError, match="expected both positive"):
             SHD(path, **wrong)  # type: ignore[arg-type]
+
+
+def test_without_h5py_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"fgi\.data\.SHD: needs h5py, .*pip install h5py"):
+        SHD(tmp_path / "f.h5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -403,3 +404,16 @@ def test_converted_arrays_are_ones_own() -> None:
         converted = fgi.convert({"a": given}, target)["a"]
         given[0] = 9.0
         assert frameworks.to_numpy(target, converted).tolist() == [1.0, 2.0]
+
+
+def test_without_safetensors_the_error_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.delitem(sys.modules, "safetensors.numpy", raising=False)
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(ImportError, match=r"fgi\.save: needs safetensors, .*or end the name in"):
+        fgi.save({"a": np.zeros(1)}, path)
+    path.write_bytes(b"x")
+    with pytest.raises(ImportError, match=r"fgi\.load: needs safetensors"):
+        fgi.load(path)

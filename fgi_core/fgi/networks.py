@@ -52,7 +52,8 @@ class Network(Definition, name="network"):
     ``neuron`` is that of every hidden layer, ``readout`` any neuron, as a rule a
     ``LeakyIntegrator``; ``output`` says which of its outputs count, "mean" or "last", ``gain``
     multiplies them.
-    Source: Otte 2024 (arXiv:2406.00177), section on sequential MNIST, for one recurrent layer.
+    Agrees with: ``ALIFSNN`` of the code published with Otte 2024 (arXiv:2406.00177), for one
+    recurrent layer of ``ALIF`` and no biases.
     """
 
     neuron: Neuron

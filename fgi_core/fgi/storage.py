@@ -81,14 +81,12 @@ def save(params: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             f"fgi.save: {', '.join(lost)} is bfloat16, which NumPy has not; expected float16, "
             f"float32 or float64; cast it first"
         )
+    import numpy as np
+
     if path.suffix == ".safetensors":
-        import numpy as np
-        from safetensors.numpy import save as to_bytes
-
-        content = to_bytes({name: np.ascontiguousarray(x) for name, x in arrays.items()})
+        arrays = {name: np.ascontiguousarray(x) for name, x in arrays.items()}
+        content = _safetensors("fgi.save").numpy.save(arrays)
     else:
-        import numpy as np
-
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         content = buffer.getvalue()
@@ -131,14 +129,23 @@ def from_npz(content: bytes) -> dict[str, Any]:
 
 
 def _from_safetensors(content: bytes) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
+    library = _safetensors("fgi.load")
     try:
-        arrays: dict[str, Any] = from_bytes(content)
-    except SafetensorError as error:
+        arrays: dict[str, Any] = library.numpy.load(content)
+    except library.SafetensorError as error:
         raise ValueError(str(error)) from error
     return arrays
+
+
+def _safetensors(caller: str) -> Any:
+    try:
+        import safetensors.numpy
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{caller}: needs safetensors, which is not installed; write pip install safetensors, "
+            f"or end the name in .npz"
+        ) from error
+    return safetensors
 
 
 def write(path: Path, content: bytes) -> None:

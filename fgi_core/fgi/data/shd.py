@@ -43,8 +43,12 @@ class SHD:
         channels: int = 700,
         classes: int = 20,
     ) -> None:
-        import h5py
-
+        try:
+            import h5py
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                "fgi.data.SHD: needs h5py, which is not installed; write pip install h5py"
+            ) from error
         if not dt > 0 or steps < 1:
             raise ValueError(
                 f"fgi.data.SHD: dt is {dt!r} and steps {steps!r}; expected both positive"
