@@ -326,3 +326,84 @@ def test_a_tangent_that_is_not_built_as_the_result(framework: str) -> None:
             call(kind, tangent)
     with pytest.raises(ValueError, match=r"its tangent a float64 array of shape \(\); expected eq"):
         call("array", xp.sum(x))
+    half = xp.astype(x, xp.float32)
+    with pytest.raises(TypeError, match=r"its tangent a float32 array of shape .* equal dtypes"):
+        call("array", half)
+
+
+def spike_of_product(x: Any, y: Any) -> Any:
+    return fgi.heaviside(x * y)
+
+
+def lorentz_of_product(primals: Any, tangents: Any) -> Any:
+    """The derivative of atan(x y)."""
+    (x, y), (dx, dy) = primals, tangents
+    return (dx * y + x * dy) / (1 + (x * y) ** 2)
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@every_framework
+def test_derivatives_of_higher_order_are_those_of_what_the_rule_is_the_derivative_of(
+    framework: str, order: int
+) -> None:
+    x_, y_ = np.array([0.5, -1.25, 2.0]), np.array([0.75, 0.5, -0.25])
+    u_ = np.array([2.0, -3.0, 0.5])
+    x, y, u = (array(framework, a) for a in (x_, y_, u_))
+    f = fgi.custom_jvp(spike_of_product, lorentz_of_product, order=order)
+
+    def slopes(x: Any, y: Any) -> Any:
+        return fgi.vjp(f, x, y)[1](u)
+
+    p = x_ * y_
+    first, second = 1 / (1 + p**2), -2 * p / (1 + p**2) ** 2
+    if order == 1:
+        second = np.zeros(3)
+    zero = np.zeros(3) if order == 1 else 1.0
+    for product in (fgi.jvp(slopes, (x, y), (u, 0 * u))[1], fgi.vjp(slopes, x, y)[1]((u, 0 * u))):
+        along_x, along_y = (to_numpy(framework, a) for a in product)
+        np.testing.assert_allclose(along_x, u_ * u_ * y_ * y_ * second, rtol=1e-12)
+        np.testing.assert_allclose(along_y, u_ * u_ * zero * (first + p * second), rtol=1e-12)
+    for got, wanted in zip(slopes(x, y), (y_ * first * u_, x_ * first * u_), strict=True):
+        np.testing.assert_allclose(to_numpy(framework, got), wanted, rtol=1e-14)
+    np.testing.assert_array_equal(to_numpy(framework, f(x, y)), p > 0)
+
+
+@every_framework
+def test_at_order_2_a_rule_that_is_no_gradient_has_the_symmetric_second_derivative(
+    framework: str,
+) -> None:
+    f = fgi.custom_jvp(operator.mul, lambda p, t: p[1] * t[0], order=2)  # L = y dx
+    one = array(framework, [1.0])
+
+    def slope(argument: int) -> Any:
+        return lambda x, y: fgi.vjp(f, x, y)[1](one)[argument]
+
+    for argument in (0, 1):
+        second = fgi.vjp(slope(argument), 2 * one, 3 * one)[1](one)
+        assert [to_numpy(framework, s).tolist() for s in second] == (
+            [[0.0], [0.5]] if argument == 0 else [[0.5], [0.0]]
+        )
+
+
+@every_framework
+def test_nested_containers_at_order_2(framework: str) -> None:
+    f = fgi.custom_jvp(
+        lambda tree: {"y": [fgi.heaviside(tree["x"])], "n": 3},
+        lambda p, t: {"y": [2 * p[0]["x"] * t[0]["x"]], "n": None},
+        order=2,
+    )
+    x, u = array(framework, [1.5, -2.0]), array(framework, [3.0, 5.0])
+
+    def slope(x: Any) -> Any:
+        return fgi.vjp(lambda x: f({"x": x})["y"][0], x)[1](u)[0]
+
+    assert f({"x": x})["n"] == 3
+    assert to_numpy(framework, slope(x)).tolist() == [9, -20]
+    assert to_numpy(framework, fgi.jvp(slope, (x,), (u,))[1]).tolist() == [18, 50]
+
+
+def test_an_order_of_a_rule_is_an_integer_from_1() -> None:
+    with pytest.raises(ValueError, match=r"fgi.custom_jvp: order is 0; expected an integer >= 1"):
+        fgi.custom_jvp(operator.mul, product_rule, order=0)
+    with pytest.raises(TypeError, match=r"fgi.custom_jvp: order is a float; expected an integer"):
+        fgi.custom_jvp(operator.mul, product_rule, order=2.0)  # type: ignore[arg-type]

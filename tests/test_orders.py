@@ -63,16 +63,25 @@ def expected(spike: Any, k: int) -> list[float]:
         return [float(mp.diff(slope, mpf(x), k - 1)) for x in X]
 
 
-def derivative(framework: str, way: str, k: int, spikes: Any) -> np.ndarray[Any, Any]:
+def derivative(
+    framework: str, way: str, k: int, spikes: Any, compiled: bool = False
+) -> np.ndarray[Any, Any]:
     f = bank(spikes)
     x = frameworks.to_framework(framework, np.stack([X] * len(spikes)))
     for d in WAYS[way](k):
         f = d(f)
-    return frameworks.to_numpy(framework, f(x))
+    return frameworks.to_numpy(framework, (fgi.compile(f) if compiled else f)(x))
 
 
 DEEPEST = {("tensorflow", "forward over reverse"): 3, ("tensorflow", "forward over forward"): 3}
 """TensorFlow fails where four accumulators, or three and a tape, are nested."""
+
+DEEPEST_COMPILED = {
+    ("torch", "forward over reverse"): 2,
+    ("torch", "forward over forward"): 1,
+    ("tensorflow", "forward over forward"): 1,
+}
+"""What the compilers themselves fail at; test_limits.py shows it without fgi."""
 
 
 @pytest.mark.parametrize(
@@ -90,9 +99,34 @@ DEEPEST = {("tensorflow", "forward over reverse"): 3, ("tensorflow", "forward ov
 def test_derivatives_up_to_the_order_are_exact(
     framework: str, way: str, spikes: tuple[Any, ...], order: int
 ) -> None:
+    exact_up_to_the_order(framework, way, spikes, order)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "order"),
+    [
+        pytest.param(SOME, 2, id="some, order 2"),
+        pytest.param(ONE, 4, id="one, order 4"),
+        pytest.param(ONE, 6, id="one, order 6", marks=pytest.mark.sweep),
+        pytest.param(ALL, 2, id="all, order 2", marks=pytest.mark.sweep),
+        pytest.param(ALL, 4, id="all, order 4", marks=pytest.mark.sweep),
+    ],
+)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_compiled_they_are_exact_too(
+    framework: str, way: str, spikes: tuple[Any, ...], order: int
+) -> None:
+    exact_up_to_the_order(framework, way, spikes, order, compiled=True)
+
+
+def exact_up_to_the_order(
+    framework: str, way: str, spikes: tuple[Any, ...], order: int, compiled: bool = False
+) -> None:
     asked = [spike.replace(order=order) for spike in spikes]
-    for k in range(1, 1 + min(order, DEEPEST.get((framework, way), order))):
-        got = derivative(framework, way, k, asked)
+    limits = [DEEPEST, DEEPEST_COMPILED] if compiled else [DEEPEST]
+    for k in range(1, 1 + min(order, *(limit.get((framework, way), order) for limit in limits))):
+        got = derivative(framework, way, k, asked, compiled)
         wanted = np.array([expected(spike, k) for spike in spikes])
         # Of a derivative that vanishes, relative to how large it is elsewhere.
         scale = np.abs(wanted) + 1e-4 * np.abs(wanted).max(axis=1, keepdims=True)
@@ -121,6 +155,85 @@ def test_beyond_the_order_the_derivatives_are_not_those_of_the_primitive(framewo
     got = frameworks.to_numpy(framework, reverse(reverse(reverse(spike)))(x))
     third = (X**2 - 1) * np.exp(-(X**2) / 2)
     np.testing.assert_allclose(got, 0.75 * third, rtol=1e-12)
+
+
+def tape(framework: str, f: Function, x: Any) -> tuple[Any, Any]:
+    """First and second derivative as the framework's tape says it."""
+    if framework == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = f(x)
+            dx = inner.gradient(y, x)
+        return dx, outer.gradient(dx, x)
+    import torch
+
+    x = x.clone().requires_grad_()
+    (dx,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
+    return dx.detach(), torch.autograd.grad(dx.sum(), x)[0]
+
+
+FIRST_ORDER: dict[str, Function] = {
+    "surrogate": fgi.surrogates.Gaussian(),
+    "value that is a function": fgi.surrogates.Gaussian(forward=fgi.round),
+    "surrogate with a constant slope": fgi.surrogates.StraightThrough(),
+    "the same at a higher order": fgi.surrogates.StraightThrough(order=4),
+    "inject": lambda x: fgi.inject(x, fgi.heaviside(x), 1 / (1 + x * x)),
+    "inject, slope a number": lambda x: fgi.inject(x, fgi.heaviside(x), -2.0),
+    "inject, slope a function": lambda x: fgi.inject(x, fgi.heaviside(x), lambda x: x * x),
+    "custom_jvp": fgi.custom_jvp(fgi.heaviside, lambda p, t: p[0] * t[0]),
+    "bypass of what is linear": lambda x: fgi.bypass(fgi.heaviside(x), 3 * x),
+    "tangent": lambda x: 3 * fgi.tangent(x),
+}
+
+
+@pytest.mark.parametrize("way", FIRST_ORDER)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_where_no_order_was_asked_for_the_second_derivative_is_zero(
+    framework: str, way: str
+) -> None:
+    f = FIRST_ORDER[way]
+    x = frameworks.to_framework(framework, np.array([-0.5, 0.25, np.inf, np.nan, 0.0]))
+    zeros = [0.0] * 5
+    for second in (reverse(reverse(f)), forward(reverse(f)), forward(forward(f))):
+        assert frameworks.to_numpy(framework, second(x)).tolist() == zeros
+    if framework != "jax":  # which has no tape
+        dx, ddx = tape(framework, f, x)
+        first = frameworks.to_numpy(framework, dx)
+        np.testing.assert_array_equal(first, frameworks.to_numpy(framework, reverse(f)(x)))
+        assert frameworks.to_numpy(framework, ddx).tolist() == zeros
+
+
+@pytest.mark.skipif("torch" not in frameworks.INSTALLED, reason="torch is not installed")
+def test_the_second_derivative_of_a_script_is_zero() -> None:
+    import torch
+
+    from fgi_backends.torch import bypass, inject
+
+    @torch.jit.script
+    def f(x: torch.Tensor) -> torch.Tensor:
+        return inject(x, (x > 0).to(x.dtype), torch.exp(-x * x)) + bypass(torch.round(x), 3 * x)
+
+    dx, ddx = tape("torch", f, torch.tensor(X))
+    np.testing.assert_allclose(dx.numpy(), np.exp(-X * X) + 3, rtol=1e-14)
+    assert ddx.tolist() == [0.0] * len(X)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_the_derivative_of_a_function_of_the_gradient_at_order_1(framework: str) -> None:
+    """d(x g'(x0))/dx = g'(x0), without the x g'' that a true derivative would add."""
+    spike = fgi.surrogates.Gaussian()
+    x = frameworks.to_framework(framework, X)
+    xp = fgi.namespace(x)
+
+    def slopes(x: Any) -> Any:
+        return xp.sum(x * fgi.grad(lambda x: xp.sum(spike(x)))(x))
+
+    got = frameworks.to_numpy(framework, fgi.grad(slopes)(x))
+    np.testing.assert_allclose(got, np.exp(-(X**2) / 2), rtol=1e-14)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 6, 7])
@@ -230,7 +343,7 @@ def test_an_order_is_an_integer_from_1() -> None:
     x = np.array([1.0])
     with pytest.raises(ValueError, match=r"fgi.inject: order is 0; expected an integer >= 1"):
         fgi.inject(x, x, lambda x: x, order=0)
-    with pytest.raises(TypeError, match=r"order is 2 and gdx is a float64 array .*as a function"):
+    with pytest.raises(TypeError, match=r"order is 2 and gdx is a float64 array .*as a"):
         fgi.inject(x, x, x, order=2)
     assert fgi.from_config(fgi.surrogates.ATan(order=3).to_config()).order == 3
     assert fgi.surrogates.ATan(order=3) != fgi.surrogates.ATan()

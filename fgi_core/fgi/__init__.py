@@ -18,6 +18,7 @@ from .dispatch import (
     set_backend,
     use_backend,
 )
+from .given import set_gradients
 from .inference import inference_mode
 from .injection import bypass, inject, stop_gradient, tangent
 from .parameters import number, positive, unit
@@ -72,6 +73,7 @@ __all__ = [
     "save",
     "scan",
     "set_backend",
+    "set_gradients",
     "sign",
     "stop_gradient",
     "surrogate",

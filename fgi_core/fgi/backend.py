@@ -2,7 +2,7 @@
 
 The names are those of the array-API standard and mean the same in every backend, except for
 ``erfc`` (SciPy's) and the few that this library exists for: ``stop_gradient``,
-``differentiating``, ``mechanisms``.
+``connected``, ``differentiating``, ``mechanisms``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,12 @@ class Backend(Protocol):
 
     def stop_gradient(self, x: Any, /) -> Any:
         """``x``, with derivative zero."""
+
+    def connected(self, d: Any, /) -> Any:
+        """``d``, which is 0 everywhere, with derivative 1 and a second derivative: zero.
+
+        For tapes, to which the gradient of what is linear is a constant and its derivative missing.
+        """
 
     def differentiating(self) -> bool:
         """Whether a derivative can be asked for here; where it cannot, only values are computed."""

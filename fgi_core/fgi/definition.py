@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
-from .injection import expand, finite, floating_owner, shape_error, times
+from .injection import bypass, expand, finite, floating_owner, shape_error, times
 from .parameters import Definition, is_number, keyword, number
 from .quadrature import nodes
 from .values import Value, heaviside, uniform
@@ -40,11 +40,17 @@ class Surrogate(Definition):
     Where ``x`` is infinite or NaN the value is f(x) and the derivative 0. Derivatives beyond the
     first are zero, unless ``order=k`` asks for them: then the derivatives 1 to k are those of the
     primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known or not.
+
+    Parameters that are arrays shape the gradient, and ``y`` itself has no derivative by them, those
+    in ``learnable`` apart: they are learned from the gradient's own derivative, as that of a loss
+    after an update step. With ``through="primitive"`` every derivative of ``y``, of every order, by
+    ``x`` and by them, is that of the primitive, which has to be known.
     Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11.
     """
 
     forward: Callable[[Array], Array] | None = keyword(default=None, kw_only=True)
     order: int = keyword(default=1, kw_only=True)
+    through: str = keyword(default="slope", kw_only=True)
     _nested = {"forward": Value}
 
     presets: ClassVar[Mapping[str, Callable[..., Surrogate]]] = {}
@@ -88,6 +94,7 @@ class Surrogate(Definition):
                 f"of an array such as fgi.heaviside"
             )
         object.__setattr__(self, "order", self._checked("order", "count"))
+        self._checked("through", "slope|primitive")
 
     def __call__(self, x: Array, key: Any = None) -> Array:
         """Value f(x), derivative g'(x).
@@ -102,11 +109,16 @@ class Surrogate(Definition):
         u = self._uniform(xp, x, key)
         if value_only(xp):
             return self._value(xp, x, *u)
+        fx = self._value(xp, xp.stop_gradient(x), *u)
+        if self.forward is not None or self.arrays:
+            # What else f depends on is no argument, and has no derivative through f either.
+            fx = xp.stop_gradient(fx)
         learned = [name for name in self.learnable if hasattr(getattr(self, name), "dtype")]
-        if learned:
-            y = self._expand(xp, x, learned, *u)
+        if self.through == "primitive":
+            y = self._bypass(xp, x, fx)
+        elif learned:
+            y = self._expand(xp, x, fx, learned, *u)
         else:
-            fx = self._value(xp, xp.stop_gradient(x), *u)
 
             def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
                 return times(xp, self._slope(xp, points[0], *u), tangents[0])
@@ -136,9 +148,9 @@ class Surrogate(Definition):
     def smooth(self) -> Surrogate:
         """The same slope with the primitive for its value: nothing fires, all is differentiable.
 
-        y = g(x),   dy/dx = g'(x)
+        y = g(x),   with every derivative of g, by ``x`` and by parameters that are arrays
         """
-        return self.replace(forward=Primitive(self.replace(forward=None)))
+        return self.replace(forward=Primitive(self.replace(forward=None)), through="primitive")
 
     def native(self, mechanism: str | None = None) -> Callable[[Array], Array]:
         """The same function of ``x`` made by the framework's own custom-gradient mechanism.
@@ -197,10 +209,13 @@ class Surrogate(Definition):
     def _uniform(self, xp: Backend, x: Array, key: Any) -> tuple[Array, ...]:
         return uniform(type(self).__name__, xp, x, key, self._is_random)
 
-    def _expand(self, xp: Backend, x: Array, learned: Sequence[str], *u: Array) -> Array:
+    def _bypass(self, xp: Backend, x: Array, fx: Array) -> Array:
+        # A primitive that is finite at an infinity has a derivative by its parameters there.
+        inside = finite(xp, x)
+        return bypass(fx, xp.where(inside, self.primitive(xp.where(inside, x, 0.0)), 0.0))
+
+    def _expand(self, xp: Backend, x: Array, fx: Array, learned: Sequence[str], *u: Array) -> Array:
         """The expansion in ``x`` and in parameters together."""
-        stopped = {name: xp.stop_gradient(getattr(self, name)) for name in learned}
-        fx = self.replace(**stopped)._value(xp, xp.stop_gradient(x), *u)
 
         def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
             x0, *p0 = points

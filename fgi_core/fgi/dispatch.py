@@ -240,10 +240,12 @@ def together(caller: str, x: Array, **others: Any) -> Backend:
     return backend
 
 
-def foreign(caller: str, backend: Backend, argument: str, theirs: Backend) -> TypeError:
-    """``x`` and another argument are arrays of two frameworks."""
+def foreign(
+    caller: str, backend: Backend, argument: str, theirs: Backend, first: str = "x"
+) -> TypeError:
+    """``x``, or whichever comes first, and another argument are arrays of two frameworks."""
     return TypeError(
-        f"{caller}: x is an array of {backend.name}, {argument} one of {theirs.name}; "
+        f"{caller}: {first} is an array of {backend.name}, {argument} one of {theirs.name}; "
         f"expected arrays of one framework; convert one of them"
     )
 

@@ -22,6 +22,11 @@ def largest(x: Tensor) -> float:
     return 1.7976931348623157e308
 
 
+def connected(d: Tensor) -> Tensor:
+    """``d``, whose derivative a tape can differentiate, to zero."""
+    return torch.nn.functional.leaky_relu(d, 1.0)
+
+
 def inject(x: Tensor, fx: Tensor, gdx: Tensor) -> Tensor:
     """Value ``fx``, derivative ``gdx`` with respect to ``x``; scriptable.
 
@@ -33,7 +38,7 @@ def inject(x: Tensor, fx: Tensor, gdx: Tensor) -> Tensor:
     finite = x.detach().abs() <= largest(x)
     z = torch.where(finite, x, 0.0)
     slope = torch.where(finite, gdx.detach().to(x.dtype), 0.0)
-    return fx.detach().to(x.dtype) - slope * (z.detach() - z)
+    return fx.detach().to(x.dtype) - slope * connected(z.detach() - z)
 
 
 def bypass(fx: Tensor, gx: Tensor) -> Tensor:
@@ -45,4 +50,4 @@ def bypass(fx: Tensor, gx: Tensor) -> Tensor:
     Source: Otte 2024 (arXiv:2406.00177), Eq. 3 and Listing 1.
     """
     h = torch.where(gx.detach().abs() <= largest(gx), gx, 0.0)
-    return fx.detach().to(gx.dtype) - (h.detach() - h)
+    return fx.detach().to(gx.dtype) - connected(h.detach() - h)
