@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import fgi
+from fgi import trees
 from support import frameworks
 
 pytest.importorskip("typer", reason="the command line needs typer")
@@ -23,7 +24,8 @@ pytest.importorskip("matplotlib", reason="the demo needs matplotlib")
 from typer.testing import CliRunner
 
 from fgi.cli import app
-from fgi.demo import comparison, digits, network, training
+from fgi.data import digits
+from fgi.demo import comparison, training
 
 AUTODIFF = frameworks.INSTALLED_AUTODIFF
 
@@ -71,7 +73,7 @@ def test_every_framework_learns_and_has_the_same_gradients(full: Any) -> None:
 
 def test_the_same_gradients_as_the_native_twin() -> None:
     """And that they are gradients at all: central differences of a smooth parameter."""
-    data = digits.digits()
+    data = digits()
     spike = fgi.surrogates.Gaussian(sigma=0.5, height=0.5)
     xs_, labels_ = next(iter(training.batches(data, epoch=0)))
     weights = training.initial(8)
@@ -80,45 +82,37 @@ def test_the_same_gradients_as_the_native_twin() -> None:
             frameworks.to_framework(framework, a[:, :4] if a.ndim == 3 else a[:4])
             for a in (xs_, labels_)
         )
-        p = {k: frameworks.to_framework(framework, w) for k, w in weights.items()}
+        p = fgi.convert(weights, framework)
         gradients = [
             fgi.grad(lambda p, s=s: training.loss(p, s, xs, labels))(p)  # noqa: B023
             for s in (spike, spike.native())
         ]
-        for name in weights:
-            ours, twin = (frameworks.to_numpy(framework, g[name]) for g in gradients)
+        ours_, twin_ = (trees.named(fgi.convert(g, "numpy")) for g in gradients)
+        for name, ours in ours_.items():
+            twin = twin_[name]
             np.testing.assert_allclose(ours, twin, rtol=1e-12, atol=1e-15, err_msg=name)
 
         def shifted(
             by: float, framework: Any = framework, xs: Any = xs, labels: Any = labels
         ) -> float:
-            moved = weights | {"output bias": weights["output bias"] + by * np.eye(10)[3]}
-            p = {k: frameworks.to_framework(framework, w) for k, w in moved.items()}
-            return float(training.loss(p, spike, xs, labels))
+            bias = weights["readout"]["bias"] + by * np.eye(10)[3]
+            p = weights | {"readout": weights["readout"] | {"bias": bias}}
+            return float(training.loss(fgi.convert(p, framework), spike, xs, labels))
 
         slope = (shifted(1e-5) - shifted(-1e-5)) / 2e-5
-        got = frameworks.to_numpy(framework, gradients[0]["output bias"])[3]
-        np.testing.assert_allclose(got, slope, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("by", "shape"), [("row", (8, 1437, 8)), ("pixel", (64, 1437, 1))])
-def test_digits(by: Any, shape: tuple[int, ...]) -> None:
-    data = digits.digits(by)
-    assert data.train.shape == shape
-    assert data.test.shape == (shape[0], 360, shape[2])
-    assert data.train.min() == 0
-    assert data.train.max() == 1
-    assert set(data.train_labels) == set(data.test_labels) == set(range(10))
+        np.testing.assert_allclose(ours_["readout.bias"][3], slope, rtol=1e-6)
 
 
 def test_the_network_is_the_equations() -> None:
     """Three steps of one neuron with hand-made weights, by hand."""
     spike = fgi.surrogates.Gaussian()
-    half = 0.0  # the sigmoid of 0: alpha = rho = kappa = 1/2
+    half = np.array([0.0])  # the sigmoid of 0: alpha = rho = beta = 1/2
     p = {
-        "input": np.array([[2.0]]), "recurrent": np.array([[-1.0]]), "bias": np.array([0.1]),
-        "alpha": np.array([half]), "rho": np.array([half]), "kappa": np.array([half]),
-        "output": np.array([[3.0]]), "output bias": np.array([0.5]),
+        "hidden0": {
+            "input": np.array([[2.0]]), "recurrent": np.array([[-1.0]]), "bias": np.array([0.1]),
+            "alpha": half, "rho": half,
+        },
+        "readout": {"input": np.array([[3.0]]), "bias": np.array([0.5]), "beta": half},
     }  # fmt: skip
     # Without the reset of the first spike, u = 0.475 would be 0.525 and spike at threshold 0.5.
     xs = np.array([[[1.0]], [[0.45]], [[0.6]]])
@@ -136,11 +130,13 @@ def test_the_network_is_the_equations() -> None:
         expected_v.append(v)
     assert set(expected_z) == {0.0, 1.0}
     for framework in AUTODIFF:
-        q = {k: frameworks.to_framework(framework, w) for k, w in p.items()}
-        got = network.run(q, spike, frameworks.to_framework(framework, xs))
-        z_, v_ = (frameworks.to_numpy(framework, array)[:, 0, 0] for array in got)
-        assert z_.tolist() == expected_z
-        np.testing.assert_allclose(v_, expected_v, rtol=1e-14)
+        network = training.network(spike)
+        given = fgi.convert(p, framework), frameworks.to_framework(framework, xs)
+        v_, (z_,) = fgi.convert(tuple(network.apply(*given)), "numpy")
+        assert z_[:, 0, 0].tolist() == expected_z
+        np.testing.assert_allclose(v_[:, 0, 0], expected_v, rtol=1e-14)
+        mean = frameworks.to_numpy(framework, network.scores(*given)).item()
+        np.testing.assert_allclose(mean, 10 * np.mean(expected_v), rtol=1e-14)
 
 
 def test_a_missing_framework_is_left_out_by_name(

@@ -19,7 +19,10 @@ from support import frameworks
 
 ROOT = Path(__file__).parents[1]
 SOURCES = (ROOT / "fgi_core" / "fgi", ROOT / "backends" / "fgi_backends")
-EXTRAS = {"torch", "jax", "tensorflow", "numpy", "plot", "cli", "demo", "all"}
+EXTRAS = {
+    *("torch", "jax", "tensorflow", "numpy", "plot", "cli", "demo", "data", "safetensors"),
+    *("testing", "all"),
+}
 NAME = f"fgi-{fgi.__version__}"
 AUTODIFF = frameworks.INSTALLED_AUTODIFF
 

@@ -7,7 +7,7 @@ Importing this package loads no framework. ``fgi.injection`` holds the one defin
 of, ``fgi.dispatch`` the choice of a backend.
 """
 
-from . import functional, surrogates
+from . import functional, networks, neurons, surrogates
 from .custom import custom_jvp
 from .definition import Surrogate, surrogate
 from .dispatch import (
@@ -18,11 +18,12 @@ from .dispatch import (
     set_backend,
     use_backend,
 )
-from .given import set_gradients
 from .forward import forward_gradient
+from .given import set_gradients
 from .inference import inference_mode
 from .injection import bypass, inject, stop_gradient, tangent
 from .parameters import number, positive, unit
+from .storage import convert, load, save
 from .transforms import compile, grad, jvp, scan, value_and_grad, vjp, vmap
 from .values import (
     Heaviside,
@@ -50,6 +51,7 @@ __all__ = [
     "bypass",
     "ceil",
     "compile",
+    "convert",
     "custom_jvp",
     "floor",
     "forward_gradient",
@@ -62,11 +64,15 @@ __all__ = [
     "inference_mode",
     "inject",
     "jvp",
+    "load",
     "namespace",
+    "networks",
+    "neurons",
     "number",
     "positive",
     "register_backend",
     "round",
+    "save",
     "scan",
     "set_backend",
     "set_gradients",

@@ -162,7 +162,10 @@ def demo(
     # Matrices this small gain nothing from a second thread, and wait for it on a busy machine.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
-        from .demo import comparison, digits, report
+        from .data import digits
+        from .demo import comparison, report
+
+        data = digits(by.value)
     except ModuleNotFoundError as error:
         raise _missing("demo", error) from error
 
@@ -181,9 +184,7 @@ def demo(
         raise typer.Exit(2)
 
     with report.progress(console, names, epochs) as advance:
-        outcomes = comparison.compare(
-            names, spike, digits.digits(by.value), epochs=epochs, on_epoch=advance
-        )
+        outcomes = comparison.compare(names, spike, data, epochs=epochs, on_epoch=advance)
     console.print(report.table(outcomes))
     command = shlex.join(["fgi", *sys.argv[1:]])
     for path in report.save(outcomes, spike, out, command):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from .backend import Array, Backend
@@ -11,6 +11,7 @@ from .dispatch import describe, foreign, owner
 from .inference import value_only
 from .injection import checked_order, frozen
 from .quadrature import nodes
+from .trees import leaves, like, rebuilt
 
 __all__ = ["custom_jvp"]
 
@@ -80,23 +81,23 @@ class CustomJVP:
         return getattr(self.f, "__name__", type(self.f).__name__)
 
     def __call__(self, *args: Any) -> Any:
-        leaves = list(_leaves(args))
-        xp = _owner(leaves)
+        arrays = list(leaves(args))
+        xp = _owner(arrays)
         if value_only(xp):
             return self.f(*args)
         stopped, points, tangents = [], [], []
-        for leaf in leaves:
+        for leaf in arrays:
             floating = isinstance(leaf, xp.Array) and leaf.dtype in xp.floating
             point, minus_d = frozen(xp, leaf) if floating else (leaf, None)
             stopped.append(xp.stop_gradient(leaf) if floating else leaf)
             points.append(point)
             tangents.append(minus_d)
-        y = self.f(*_rebuilt(args, iter(stopped)))
-        leaves = [xp.stop_gradient(v) if isinstance(v, xp.Array) else v for v in _leaves(y)]
-        y = _rebuilt(y, iter(leaves))
+        y = self.f(*rebuilt(args, iter(stopped)))
+        stopped = [xp.stop_gradient(v) if isinstance(v, xp.Array) else v for v in leaves(y)]
+        y = rebuilt(y, iter(stopped))
         for s, w in nodes(self.order) or ((0.0, 1.0),):
             between = points if s == 0 else _between(points, tangents, s)
-            slope = self.rule(_rebuilt(args, iter(between)), _rebuilt(args, iter(tangents)))
+            slope = self.rule(rebuilt(args, iter(between)), rebuilt(args, iter(tangents)))
             y = _minus(xp, y, slope, w, "f(...)")
         return y
 
@@ -106,34 +107,8 @@ def _between(points: list[Any], tangents: list[Any], s: float) -> list[Any]:
     return [p if d is None else p - s * d for p, d in zip(points, tangents, strict=True)]
 
 
-def _leaves(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, dict):
-        for value in tree.values():
-            yield from _leaves(value)
-    elif isinstance(tree, list | tuple):
-        for value in tree:
-            yield from _leaves(value)
-    else:
-        yield tree
-
-
-def _rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
-    """A container like ``tree`` with these leaves."""
-    if isinstance(tree, dict):
-        return {name: _rebuilt(value, leaves) for name, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return _like(tree, [_rebuilt(value, leaves) for value in tree])
-    return next(leaves)
-
-
-def _like(tree: Any, parts: list[Any]) -> Any:
-    if isinstance(tree, list):
-        return parts
-    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-
-
-def _owner(leaves: list[Any]) -> Backend:
-    arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype") and hasattr(leaf, "shape")]
+def _owner(given: list[Any]) -> Backend:
+    arrays = [leaf for leaf in given if hasattr(leaf, "dtype") and hasattr(leaf, "shape")]
     if not arrays:
         raise TypeError(
             "fgi.custom_jvp: no argument is an array; expected one at least; convert it first, "
@@ -157,7 +132,7 @@ def _minus(xp: Backend, fx: Any, slope: Any, w: float, place: str) -> Any:
         if not isinstance(slope, list | tuple) or len(slope) != len(fx):
             raise _unlike(place, f"a {type(fx).__name__} of {len(fx)}", slope)
         pairs = enumerate(zip(fx, slope, strict=True))
-        return _like(fx, [_minus(xp, y, dy, w, f"{place}[{i}]") for i, (y, dy) in pairs])
+        return like(fx, [_minus(xp, y, dy, w, f"{place}[{i}]") for i, (y, dy) in pairs])
     if not isinstance(fx, xp.Array) or fx.dtype not in xp.floating or slope is None:
         return fx
     slope = _checked(xp, fx, slope, place)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from .backend import Array, Backend
-from .custom import _leaves, _rebuilt
 from .dispatch import describe, namespace, owner
+from .trees import leaves as tree_leaves, rebuilt
 
 if TYPE_CHECKING:
     from .backend import Autodiff
@@ -53,7 +53,7 @@ def forward_gradient(
 
     def scalar(*points: Array) -> Array:
         moved = dict(zip(moving, points, strict=True))
-        y = f(_rebuilt(params, iter([moved.get(i, leaf) for i, leaf in enumerate(leaves)])))
+        y = f(rebuilt(params, iter([moved.get(i, leaf) for i, leaf in enumerate(leaves)])))
         return _checked(caller, xp, y)
 
     def along(*v: Array) -> tuple[Array, ...]:
@@ -64,7 +64,7 @@ def forward_gradient(
     if directions > 1:
         value, parts = value[0], [xp.mean(part, axis=0) for part in parts]
     found = dict(zip(moving, parts, strict=True))
-    return value, _rebuilt(params, iter([found.get(i) for i in range(len(leaves))]))
+    return value, rebuilt(params, iter([found.get(i) for i in range(len(leaves))]))
 
 
 def draw(key: Any, params: Any, *, directions: int = 1) -> Any:
@@ -82,12 +82,12 @@ def draw(key: Any, params: Any, *, directions: int = 1) -> Any:
     xp, leaves, moving = _moving(caller, params)
     vs = _directions(caller, xp, params, leaves, moving, key, directions)
     drawn = dict(zip(moving, vs, strict=True))
-    return _rebuilt(params, iter([drawn.get(i) for i in range(len(leaves))]))
+    return rebuilt(params, iter([drawn.get(i) for i in range(len(leaves))]))
 
 
 def _moving(caller: str, params: Any) -> tuple[Backend, list[Any], list[int]]:
     """The backend, the leaves of ``params``, and which of them have a derivative."""
-    leaves = list(_leaves(params))
+    leaves = list(tree_leaves(params))
     arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype") and hasattr(leaf, "shape")]
     xp = owner(arrays[0], caller, "the first array") if arrays else namespace()
     moving = [

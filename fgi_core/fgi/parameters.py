@@ -110,7 +110,8 @@ class Definition:
         cls._ranges = tuple((f.name, f.metadata["range"]) for f in fields if f.metadata)
         if Definition in cls.__bases__:
             cls._by_name = {}
-            return
+            if name is None:
+                return  # a kind, of which others are
         if name is None:
             name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
@@ -170,7 +171,9 @@ class Definition:
     @property
     def arrays(self) -> dict[str, Array]:
         """Those parameters that are arrays."""
-        return {name: v for name, v in vars(self).items() if hasattr(v, "dtype")}
+        # Numbers first: while it compiles, PyTorch does not answer hasattr for those that change.
+        values = vars(self).items()
+        return {n: v for n, v in values if not isinstance(v, int | float) and hasattr(v, "dtype")}
 
     def in_dtype(self, xp: Backend, dtype: Any) -> Self:
         """The same definition with its arrays, if any, in the dtype that is computed in.

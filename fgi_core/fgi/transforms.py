@@ -11,9 +11,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from .backend import Array
-from .custom import _leaves, _rebuilt
 from .dispatch import choice, namespace, owner
 from .inference import in_inference_mode
+from .trees import leaves, rebuilt
 
 if TYPE_CHECKING:
     from .backend import Autodiff
@@ -23,14 +23,7 @@ __all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp", "vmap"]
 
 def _arrays(tree: Any) -> Iterator[Any]:
     """The arrays of a nested container, enough of them to see the framework."""
-    if isinstance(tree, dict):
-        for value in tree.values():
-            yield from _arrays(value)
-    elif isinstance(tree, list | tuple):
-        for value in tree:
-            yield from _arrays(value)
-    elif hasattr(tree, "dtype") and hasattr(tree, "shape"):
-        yield tree
+    return (leaf for leaf in leaves(tree) if hasattr(leaf, "dtype") and hasattr(leaf, "shape"))
 
 
 def _backend(caller: str, *trees: Any) -> Autodiff:
@@ -114,9 +107,9 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
     @wraps(f)
     def batched(*args: Any) -> Any:
         backend = _backend("fgi.vmap", args)
-        leaves = list(_leaves(args))
-        mapped = [hasattr(leaf, "dtype") and hasattr(leaf, "shape") for leaf in leaves]
-        arrays = [leaf for leaf, array in zip(leaves, mapped, strict=True) if array]
+        every = list(leaves(args))
+        mapped = [hasattr(leaf, "dtype") and hasattr(leaf, "shape") for leaf in every]
+        arrays = [leaf for leaf, array in zip(every, mapped, strict=True) if array]
         shapes = [tuple(array.shape) for array in arrays]
         # TensorFlow does not always know a length while it traces.
         lengths = {shape[:1] for shape in shapes} - {(None,)}
@@ -128,8 +121,8 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
 
         def row(*rows: Any) -> Any:
             rest = iter(rows)
-            pairs = zip(leaves, mapped, strict=True)
-            return f(*_rebuilt(args, iter([next(rest) if of else leaf for leaf, of in pairs])))
+            pairs = zip(every, mapped, strict=True)
+            return f(*rebuilt(args, iter([next(rest) if of else leaf for leaf, of in pairs])))
 
         return backend.vmap(row)(*arrays)
 

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 from common import arrays, cross_entropy, images, namespace, options, save
+from fgi.demo.digits import digits
 from perceptron import scores, weights
 
 import fgi
 from fgi.demo import training
-from fgi.demo.digits import digits
 
 SPIKE = fgi.surrogates.Gaussian(sigma=0.5)
 

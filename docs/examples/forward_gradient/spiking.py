@@ -19,10 +19,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from common import Numpy, arrays, cross_entropy, namespace, number, options, save
-
-import fgi
 from fgi.demo.digits import digits
 from fgi.demo.network import logits
+
+import fgi
 
 SPIKE = fgi.surrogates.Gaussian(sigma=0.5)
 

@@ -12,11 +12,11 @@ import numpy as np
 
 import fgi
 
+from .. import trees
 from ..backend import Array, Backend
+from ..data import Sequences
 from ..definition import Surrogate
-from .digits import Digits
-from .network import logits, spikes
-from .training import batches, cosine_decay, initial, loss, update, zero_moments
+from .training import batches, cosine_decay, initial, loss, network, update, zero_moments
 
 __all__ = ["Outcome", "compare"]
 
@@ -54,7 +54,7 @@ class Outcome:
 def compare(
     names: Iterable[str],
     spike: Surrogate,
-    data: Digits,
+    data: Sequences,
     *,
     epochs: int,
     on_epoch: Callable[[str, str], None] = lambda backend, phase: None,
@@ -78,14 +78,14 @@ def compare(
 
 
 def first_gradient(
-    xp: Backend, spike: Surrogate, data: Digits
+    xp: Backend, spike: Surrogate, data: Sequences
 ) -> tuple[float, dict[str, np.ndarray[Any, Any]]]:
     """Loss and gradients of the first batch, in float64."""
     with xp.double_precision():
-        weights = {k: xp.asarray(w) for k, w in initial(data.train.shape[2]).items()}
+        weights = trees.map(xp.asarray, initial(data.train.shape[2]))
         xs, labels = (xp.asarray(a) for a in next(iter(batches(data, epoch=0))))
         value, gradient = fgi.value_and_grad(lambda p: loss(p, spike, xs, labels))(weights)
-        return float(value), {k: xp.to_numpy(g) for k, g in gradient.items()}
+        return float(value), trees.map(xp.to_numpy, trees.named(gradient))
 
 
 def largest_difference(
@@ -100,7 +100,7 @@ def largest_difference(
 def train(
     xp: Backend,
     spike: Surrogate,
-    data: Digits,
+    data: Sequences,
     outcome: Outcome,
     epochs: int,
     on_epoch: Callable[[str, str], None],
@@ -116,7 +116,7 @@ def train(
         "fgi": compiled(update(spike)),
         "native": compiled(update(spike.native())),
     }
-    scores = compiled(lambda p, xs: logits(p, spike, xs))
+    scores = compiled(network(spike).scores)
     test = single(data.test)
 
     def accuracy(p: Any) -> float:
@@ -135,7 +135,7 @@ def train(
             total.append(value)
         return (p, moments, t), float(np.mean([float(v) for v in total]))
 
-    weights = {k: single(w) for k, w in initial(data.train.shape[2]).items()}
+    weights = trees.map(single, initial(data.train.shape[2]))
     state: Any = (weights, zero_moments(xp, weights), 0)
     for number in range(epochs):
         state, value = epoch("fgi", state, number)
@@ -143,7 +143,9 @@ def train(
         outcome.accuracies.append(accuracy(state[0]))
         on_epoch(outcome.backend, "training")
     outcome.accuracy = outcome.accuracies[-1]
-    outcome.raster = xp.to_numpy(spikes(state[0], spike, test[:, :1]))[:, 0].tolist()
+    outcome.raster = xp.to_numpy(network(spike).apply(state[0], test[:, :1]).spikes[0])[
+        :, 0
+    ].tolist()
 
     # In turns, so that a machine that slows down slows both; the first round is the warm-up.
     outcome.seconds = {kind: [] for kind in step}

@@ -8,15 +8,14 @@ by the tests. The modules are loaded on first use, so that ``import fgi`` stays 
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..definition import Surrogate
+from ..presets import made
 
 if TYPE_CHECKING:
     from .counts import *
@@ -75,25 +74,10 @@ def preset(name: str, **parameters: Any) -> Surrogate:
     Errors: ValueError for a name that is not there, naming the close ones; TypeError for a
     parameter that the library's function has not.
     """
-    known = presets()
     base = name
     for suffix in (".primitive", ".surrogate_fun"):
         base = base.removesuffix(suffix)
-    if base not in known:
-        close = difflib.get_close_matches(name, known, n=3)
-        raise ValueError(
-            f"fgi.surrogates.preset: unknown preset {name!r}; "
-            + (f"did you mean {' or '.join(close)}? " if close else "")
-            + "fgi list --library all shows them"
-        )
-    signature = inspect.signature(known[base])
-    try:
-        signature.bind(**parameters)
-    except TypeError as error:
-        raise TypeError(
-            f"fgi.surrogates.preset: {name}: {error}; expected {base}{signature}"
-        ) from None
-    surrogate = known[base](**parameters)
+    surrogate = made("fgi.surrogates.preset", presets(), base, parameters)
     return surrogate if base == name else surrogate.smooth()
 
 
