@@ -134,5 +134,11 @@ class Autodiff(Backend, Protocol):
     ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]: ...
     def compile(self, f: Callable[..., Any], /) -> Callable[..., Any]: ...
     def scan(
-        self, step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any
+        self,
+        step: Callable[[Any, Any], tuple[Any, Any]],
+        carry: Any,
+        xs: Any,
+        *,
+        unroll: int | None,
+        checkpoint: int | None,
     ) -> tuple[Any, Any]: ...

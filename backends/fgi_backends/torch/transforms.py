@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp"]
+__all__ = ["compile", "grad", "jvp", "value_and_grad", "vjp"]
 
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
@@ -43,12 +43,3 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     compiled: Callable[..., Any] = torch.compile(f)
     return compiled
-
-
-def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
-    leaves, structure = pytree.tree_flatten(xs)
-    ys = []
-    for slices in zip(*(leaf.unbind(0) for leaf in leaves), strict=True):
-        carry, y = step(carry, pytree.tree_unflatten(list(slices), structure))
-        ys.append(y)
-    return carry, pytree.tree_map(lambda *steps: torch.stack(steps), *ys)
