@@ -20,28 +20,23 @@ def scan(
     """``tf.while_loop``; with ``checkpoint``, one over segments of another."""
     steps = int(tf.nest.flatten(xs)[0].shape[0])
     if forward.depth and not tf.executing_eagerly():
-        carry, ys = _each(step, carry, xs, range(steps))
-        return carry, tf.nest.map_structure(lambda *parts: tf.stack(parts), *ys)
+        return _unrolled(step, carry, xs)
     if checkpoint is None or forward.depth:
         return _while(step, carry, xs, steps, unroll or 1)
 
-    def segment(carry: Any, xs: Any) -> tuple[Any, Any]:
-        length = int(tf.nest.flatten(xs)[0].shape[0])
-        return _while(step, carry, xs, length, unroll or 1)
-
+    # XLA does not find its own functions in the gradient of a loop in a loop.
+    segment = _recomputed(lambda carry, xs: _unrolled(step, carry, xs))
     whole = steps - steps % checkpoint
     parts = []
     if whole:
         folded = tf.nest.map_structure(
             lambda x: tf.reshape(x[:whole], (whole // checkpoint, checkpoint, *x.shape[1:])), xs
         )
-        carry, ys = _while(_recomputed(segment), carry, folded, whole // checkpoint, 1)
-        parts.append(
-            tf.nest.map_structure(lambda y: tf.reshape(y, (whole, *y.shape[2:])), ys)
-        )
+        carry, ys = _while(segment, carry, folded, whole // checkpoint, 1)
+        parts.append(tf.nest.map_structure(lambda y: tf.reshape(y, (whole, *y.shape[2:])), ys))
     if steps > whole:
         rest = tf.nest.map_structure(lambda x: x[whole:], xs)
-        carry, ys = _recomputed(segment)(carry, rest)
+        carry, ys = segment(carry, rest)
         parts.append(ys)
     return carry, tf.nest.map_structure(lambda *ys: tf.concat(ys, 0), *parts)
 
@@ -50,12 +45,12 @@ def _at(xs: Any, t: Any) -> Any:
     return tf.nest.map_structure(lambda x: x[t], xs)
 
 
-def _each(step: Step, carry: Any, xs: Any, times: Any) -> tuple[Any, list[Any]]:
+def _unrolled(step: Step, carry: Any, xs: Any) -> tuple[Any, Any]:
     ys = []
-    for t in times:
+    for t in range(int(tf.nest.flatten(xs)[0].shape[0])):
         carry, y = step(carry, _at(xs, t))
         ys.append(y)
-    return carry, ys
+    return carry, tf.nest.map_structure(lambda *parts: tf.stack(parts), *ys)
 
 
 def _while(step: Step, carry: Any, xs: Any, steps: int, unroll: int) -> tuple[Any, Any]:
@@ -102,8 +97,7 @@ def _recomputed(f: Callable[..., Any]) -> Callable[..., Any]:
             x for x in traced.captured_inputs if x.dtype.is_floating and id(x) not in variables
         ]
 
-        @tf.custom_gradient
-        def run(*inputs: Any) -> tuple[Any, Any]:
+        def value_and_pullback(*inputs: Any) -> tuple[Any, Any]:
             y = f(*tf.nest.pack_sequence_as(args, inputs[: len(flat)]))
 
             def pullback(*cotangents: Any, variables: Any = ()) -> Any:
@@ -123,6 +117,7 @@ def _recomputed(f: Callable[..., Any]) -> Callable[..., Any]:
 
             return tf.nest.flatten(y), pullback
 
+        run = tf.custom_gradient(value_and_pullback)
         structure = traced.structured_outputs
         return tf.nest.pack_sequence_as(structure, run(*flat, *closed_over))
 

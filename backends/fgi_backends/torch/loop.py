@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint as recomputed
+
+from .transforms import apart, on_tape
 
 __all__ = ["scan"]
 
@@ -28,8 +28,7 @@ def scan(
     uncompiled = getattr(step, "uncompiled", None)
     leaves, structure = pytree.tree_flatten(xs)
     if not on_tape():
-        # torch.compile takes itself for unsuitable, for good, where it is called under torch.func;
-        # inside another compilation it unrolls; and neither has hooks for what is saved.
+        # Neither compiled functions nor hooks for what is saved work there.
         return _steps(uncompiled or step, carry, leaves, structure)
     if checkpoint is not None:
 
@@ -52,16 +51,6 @@ def scan(
     return _chunks(graph, _alike(unroll or STEPS_PER_GRAPH), carry, leaves, structure)
 
 
-def on_tape() -> bool:
-    """Whether what runs here is plain PyTorch: not compiled, traced, ``torch.func`` or forward AD."""
-    return not (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-    )
-
-
 def _steps(step: Step, carry: Any, leaves: Any, structure: Any) -> tuple[Any, Any]:
     ys = []
     for slices in zip(*(leaf.unbind(0) for leaf in leaves), strict=True):
@@ -82,7 +71,7 @@ def _chunks(
     of_size = {size: chunk(size) for size in set(lengths)}
     ys = []
     # Split, not sliced: the gradient of each slice would be as long as the whole.
-    for part in zip(*(leaf.split(lengths) for leaf in leaves), strict=True):
+    for part in zip(*(leaf.split_with_sizes(lengths) for leaf in leaves), strict=True):
         carry, y = of_size[part[0].shape[0]](carry, list(part), structure)
         ys.append(y)
     return carry, pytree.tree_map(lambda *parts: torch.cat(parts), *ys)
@@ -97,7 +86,7 @@ def _in_parts(size: int) -> Callable[[int], list[int]]:
 
 
 def _alike(most: int) -> Callable[[int], list[int]]:
-    """Chunks of one size where a large one divides the steps, else of two sizes: each is a graph."""
+    """Chunks of one size where a large one divides the steps, else of two: each is a graph."""
 
     def sizes(steps: int) -> list[int]:
         for size in range(most, most // 2, -1):
@@ -122,12 +111,3 @@ def _graph_of(step: Step, size: int) -> Callable[..., tuple[Any, Any]]:
         _compiled[key] = torch.compile(apart(_steps), dynamic=False)
     compiled: Callable[..., tuple[Any, Any]] = _compiled[key]
     return compiled
-
-
-def apart(f: Any) -> Callable[..., Any]:
-    """The same function, of a code object of its own."""
-    copy = FunctionType(
-        f.__code__.replace(), f.__globals__, f.__name__, f.__defaults__, f.__closure__
-    )
-    copy.__kwdefaults__ = f.__kwdefaults__
-    return copy
