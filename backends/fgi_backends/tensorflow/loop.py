@@ -101,7 +101,9 @@ def _recomputed(f: Callable[..., Any]) -> Callable[..., Any]:
             y = f(*tf.nest.pack_sequence_as(args, inputs[: len(flat)]))
 
             def pullback(*cotangents: Any, variables: Any = ()) -> Any:
-                own = apart(list(inputs[: len(flat)]))
+                # Not before its turn: a loop in a graph runs ten rounds ahead where it can.
+                with tf.control_dependencies([c for c in cotangents if c is not None]):
+                    own = apart(list(inputs[: len(flat)]))
                 with tf.GradientTape() as tape:
                     tape.watch(own)
                     tape.watch(closed_over)
