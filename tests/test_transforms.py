@@ -1,4 +1,4 @@
-"""grad, value_and_grad, jvp, vjp, compile and scan, against derivatives written out by hand."""
+"""grad, value_and_grad, jvp, vjp and compile, against derivatives written out by hand."""
 
 from __future__ import annotations
 
@@ -10,43 +10,11 @@ import pytest
 
 import fgi
 from support.frameworks import INSTALLED, INSTALLED_AUTODIFF, backend, load, to_framework, to_numpy
+from support.trees import check, into, out_of, tree_map
 
 Numpy = np.ndarray[Any, Any]
 
 every_framework = pytest.mark.parametrize("framework", INSTALLED_AUTODIFF)
-
-# The functions below are sums of a few terms of order 1.
-TOLERANCE = {"rtol": 1e-13, "atol": 1e-14}
-
-
-def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {name: tree_map(f, value) for name, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return type(tree)(tree_map(f, value) for value in tree)
-    return f(tree)
-
-
-def into(framework: str, tree: Any) -> Any:
-    """A nest of numbers and NumPy arrays as float64 arrays of the framework."""
-    return tree_map(lambda x: to_framework(framework, np.array(x, np.float64)), tree)
-
-
-def out_of(framework: str, tree: Any) -> Any:
-    return tree_map(lambda x: to_numpy(framework, x), tree)
-
-
-def check(framework: str, got: Any, expected: Any) -> None:
-    """The same nesting, shapes and float64 numbers."""
-    if isinstance(expected, dict | list | tuple):
-        assert type(got) is type(expected)
-        assert len(got) == len(expected)
-        for key in expected if isinstance(expected, dict) else range(len(expected)):
-            check(framework, got[key], expected[key])
-        return
-    got, expected = to_numpy(framework, got), np.asarray(expected)
-    assert (got.dtype, got.shape) == (np.float64, expected.shape)
-    np.testing.assert_allclose(got, expected, **TOLERANCE)
 
 
 def other_than(framework: str) -> str:
@@ -219,146 +187,7 @@ def test_the_same_array_in_two_places(framework: str) -> None:
     check(framework, dy, 2 * X**2 * U + X**2 * out_of(framework, v))
 
 
-# An exponential moving average, c_t = a c_(t-1) + (1 - a) x_t, and its gradients by hand.
-A, C0 = 0.8, -1.5
 XS = np.array([0.5, -2.0, 1.0, 3.0, 0.25])
-US = np.array([2.0, -1.0, 0.5, 4.0, -3.0])
-STEPS = len(XS)
-
-
-def average(a: Any, c0: Any, xs: Any) -> tuple[Any, Any]:
-    def step(c: Any, x: Any) -> tuple[Any, Any]:
-        c = a * c + (1 - a) * x
-        return c, c
-
-    return fgi.scan(step, c0, xs)
-
-
-def average_by_hand() -> tuple[Numpy, Numpy, Numpy, Numpy]:
-    """c_t, and its derivatives by a, by c_0 and by each x_s."""
-    t = np.arange(1, STEPS + 1)
-    lag = t[:, None] - t
-    weight = np.where(lag >= 0, (1 - A) * A ** np.maximum(lag, 0), 0)
-    # d/da of (1 - a) a^k is k a^(k - 1) - (k + 1) a^k.
-    k = np.maximum(lag, 0)
-    by_a = np.where(lag >= 0, k * A ** (k - 1.0) - (k + 1) * A**k, 0)
-    return weight @ XS + A**t * C0, by_a @ XS + t * A ** (t - 1) * C0, A**t, weight
-
-
-@every_framework
-def test_scan(framework: str) -> None:
-    a, c0, xs = into(framework, (A, C0, XS))
-    c, _, _, _ = average_by_hand()
-    check(framework, average(a, c0, xs), (c[-1], c))
-    check(framework, average(a, c0, xs[:1]), (c[0], c[:1]))
-
-
-@every_framework
-def test_gradient_of_scan(framework: str) -> None:
-    xp = backend(framework)
-    args = into(framework, (A, C0, XS))
-    u = into(framework, US)
-    _, by_a, by_c0, by_xs = average_by_hand()
-
-    def last(*args: Any) -> Any:
-        return -3 * average(*args)[0]
-
-    def outputs(*args: Any) -> Any:
-        return xp.sum(u * average(*args)[1])
-
-    for argnums, dc in enumerate((by_a, by_c0, by_xs)):
-        check(framework, fgi.grad(last, argnums=argnums)(*args), -3 * dc[-1])
-        check(framework, fgi.grad(outputs, argnums=argnums)(*args), US @ dc)
-
-
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-@every_framework
-def test_jvp_through_scan(framework: str, compiled: bool) -> None:
-    a, c0, xs, u = into(framework, (A, C0, XS, US))
-
-    def run(xs: Any, u: Any) -> tuple[Any, Any]:
-        return fgi.jvp(lambda c0, xs: average(a, c0, xs), (c0, xs), (3 * c0, u))
-
-    c, _, by_c0, by_xs = average_by_hand()
-    dc = by_xs @ US + by_c0 * 3 * C0
-    check(framework, (fgi.compile(run) if compiled else run)(xs, u), ((c[-1], c), (dc[-1], dc)))
-
-
-@every_framework
-def test_compiled_scan(framework: str) -> None:
-    xp = backend(framework)
-    args = into(framework, (A, C0, XS))
-    u = into(framework, US)
-    c, by_a, _, by_xs = average_by_hand()
-
-    def run(a: Any, c0: Any, xs: Any, u: Any) -> Any:
-        def outputs(a: Any, xs: Any) -> Any:
-            return xp.sum(u * average(a, c0, xs)[1])
-
-        value, da = fgi.value_and_grad(outputs)(a, xs)
-        return average(a, c0, xs), value, da, fgi.grad(outputs, argnums=1)(a, xs)
-
-    got = fgi.compile(run)(*args, u)
-    check(framework, got, ((c[-1], c), US @ c, US @ by_a, US @ by_xs))
-
-
-@every_framework
-def test_scan_over_nests(framework: str) -> None:
-    """A leaky integrator and a counter: nested carry, nested inputs, several outputs."""
-    rows = np.array([[0.5, 2.0], [-1.0, 4.0], [3.0, 0.25]])
-    scale = np.array([1.0, -2.0, 0.5])
-    carry = {"v": np.array([0.25, -1.0]), "count": [np.array(10.0), ()]}
-
-    def step(carry: Any, x: Any) -> tuple[Any, Any]:
-        v = carry["v"] * 0.5 + x["row"] * x["scale"][0]
-        count = carry["count"][0] + 1
-        return {"v": v, "count": [count, ()]}, ({"v": v, "before": carry["v"]}, [count], ())
-
-    xs = into(framework, {"row": rows, "scale": (scale,)})
-    last, (vs, counts, nothing) = fgi.scan(step, into(framework, carry), xs)
-
-    v, before, after = carry["v"], [], []
-    for row, factor in zip(rows, scale, strict=True):
-        before.append(v)
-        v = v / 2 + row * factor
-        after.append(v)
-    check(framework, last, {"v": v, "count": [np.array(13.0), ()]})
-    check(framework, vs, {"v": np.stack(after), "before": np.stack(before)})
-    check(framework, counts, [np.array([11.0, 12.0, 13.0])])
-    assert nothing == ()
-
-    xp = backend(framework)
-    u = into(framework, np.array([-2.0, 3.0]))
-    gradient = fgi.grad(lambda xs: xp.sum(u * fgi.scan(step, into(framework, carry), xs)[0]["v"]))
-    fading = np.array([0.25, 0.5, 1.0])
-    by_row = (fading * scale)[:, None] * np.array([-2.0, 3.0])
-    by_scale = fading * (rows @ np.array([-2.0, 3.0]))
-    check(framework, gradient(xs), {"row": by_row, "scale": (by_scale,)})
-
-
-@every_framework
-def test_scan_without_steps(framework: str) -> None:
-    c0, xs = into(framework, (C0, XS))
-    for none in (xs[:0], {"x": [xs[:0]]}):
-        with pytest.raises(ValueError, match=r"^fgi\.scan: .*shapes \[\(0,\)\].*one step"):
-            fgi.scan(lambda c, x: (c, c), c0, none)
-    with pytest.raises(ValueError, match=r"^fgi\.scan: .*shapes \[\(\)\].*one step"):
-        fgi.scan(lambda c, x: (c, c), c0, c0)
-
-
-@every_framework
-def test_scan_over_no_array(framework: str) -> None:
-    with pytest.raises((TypeError, ValueError), match=r"^fgi\.scan: xs "):
-        fgi.scan(lambda c, x: (c, c), into(framework, C0), {"x": ()})
-
-
-@every_framework
-@pytest.mark.parametrize("steps", [STEPS - 1, STEPS + 2], ids=["shorter", "longer"])
-def test_scan_over_arrays_of_different_length(steps: int, framework: str) -> None:
-    xs = into(framework, (XS, np.ones(steps)))
-    with pytest.raises(ValueError, match=rf"{STEPS}.*{steps}|longer|shorter"):
-        fgi.scan(lambda c, x: (c + x[0] * x[1], c), into(framework, C0), xs)
-
 
 TRANSFORMS: dict[str, Callable[[Any], Any]] = {
     "grad": lambda x: fgi.grad(lambda x: x)(x),

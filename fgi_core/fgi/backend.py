@@ -147,5 +147,11 @@ class Autodiff(Backend, Protocol):
     def vmap(self, f: Callable[..., Any], /) -> Callable[..., Any]: ...
     def compile(self, f: Callable[..., Any], /) -> Callable[..., Any]: ...
     def scan(
-        self, step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any
+        self,
+        step: Callable[[Any, Any], tuple[Any, Any]],
+        carry: Any,
+        xs: Any,
+        *,
+        unroll: int | None,
+        checkpoint: int | None,
     ) -> tuple[Any, Any]: ...

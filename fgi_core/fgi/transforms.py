@@ -147,15 +147,36 @@ def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
             compiled[state] = backend.compile(lambda *args, **named: f(*args, **named))
         return compiled[state](*args, **named)
 
+    # For fgi.scan, which makes graphs of several steps.
+    call.uncompiled = f  # type: ignore[attr-defined]
     return call
 
 
-def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    carry: Any,
+    xs: Any,
+    *,
+    unroll: int | None = None,
+    checkpoint: int | None = None,
+) -> tuple[Any, Any]:
     """The time loop: ``carry, y = step(carry, x)`` for each ``x`` along the first axis of ``xs``.
 
     Returns the last carry and the outputs, stacked along a new first axis. ``jax.lax.scan`` in
-    JAX, a while loop in TensorFlow, a Python loop in PyTorch. At least one step.
-    Errors: TypeError for arrays of a framework without one; ValueError for no steps.
+    JAX, a while loop in TensorFlow; in PyTorch a Python loop, and of ``fgi.compile(step)`` a loop
+    over compiled graphs, whose number does not depend on how many steps there are::
+
+        carry, ys = fgi.scan(fgi.compile(step), carry, xs)
+
+    ``unroll`` is how many steps one round of the loop, or one graph, has. ``checkpoint=k`` keeps
+    the carry of each k-th step alone for reverse mode and computes the steps between again: memory
+    for T / k + k steps in place of T, the same gradients.
+
+    PyTorch runs the steps one by one, uncompiled and all of them kept, where a derivative is taken
+    by ``torch.func`` or in forward mode, and all in one graph inside ``torch.compile``: compile
+    the step, not what is around the loop.
+    Errors: TypeError for arrays of a framework without one, and for options that are no integers;
+    ValueError for no steps, arrays of different lengths, and options below 1.
     """
     backend = _backend("fgi.scan", xs, carry)
     shapes = [tuple(x.shape) for x in _arrays(xs)]
@@ -169,4 +190,12 @@ def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tu
             f"fgi.scan: xs holds arrays of shapes {shapes}; expected one length along the first "
             f"axis"
         )
-    return backend.scan(step, carry, xs)
+    for name, option in (("unroll", unroll), ("checkpoint", checkpoint)):
+        if option is None:
+            continue
+        error = f"fgi.scan: {name} is {option!r}; expected a number of steps >= 1, or None"
+        if isinstance(option, bool) or not isinstance(option, int):
+            raise TypeError(error)
+        if option < 1:
+            raise ValueError(error)
+    return backend.scan(step, carry, xs, unroll=unroll, checkpoint=checkpoint)

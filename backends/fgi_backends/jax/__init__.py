@@ -12,12 +12,12 @@ import numpy as np
 from jax import Array as Array
 from jax.scipy.special import erfc as erfc
 
+from .loop import scan as scan
 from .native import mechanisms as mechanisms
 from .transforms import (
     compile as compile,
     grad as grad,
     jvp as jvp,
-    scan as scan,
     value_and_grad as value_and_grad,
     vjp as vjp,
     vmap as vmap,

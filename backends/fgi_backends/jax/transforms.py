@@ -1,4 +1,4 @@
-"""Differentiation, ``jax.jit`` and ``jax.lax.scan``, as JAX has them."""
+"""Differentiation and ``jax.jit``, as JAX has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp", "vmap"]
+__all__ = ["compile", "grad", "jvp", "value_and_grad", "vjp", "vmap"]
 
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
@@ -38,8 +38,3 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
 
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     return jax.jit(f)
-
-
-def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
-    carry, ys = jax.lax.scan(step, carry, xs)
-    return carry, ys

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
+from .loop import scan as scan
 from .native import mechanisms as mechanisms
 from .transforms import (
     compile as compile,
     grad as grad,
     jvp as jvp,
-    scan as scan,
     value_and_grad as value_and_grad,
     vjp as vjp,
     vmap as vmap,

@@ -1,4 +1,4 @@
-"""Differentiation by tape and accumulator, ``tf.function``, and ``tf.while_loop`` over time."""
+"""Differentiation by tape and accumulator, compilation by ``tf.function``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["compile", "grad", "jvp", "scan", "value_and_grad", "vjp", "vmap"]
+__all__ = ["compile", "grad", "jvp", "value_and_grad", "vjp", "vmap"]
 
 ZERO = tf.UnconnectedGradients.ZERO
 
@@ -26,7 +26,7 @@ class _Forward(threading.local):
         self.depth = 0
 
 
-_forward = _Forward()
+forward = _Forward()
 
 
 def apart(tree: Any) -> Any:
@@ -58,14 +58,14 @@ def jvp(
 ) -> tuple[Any, Any]:
     primals = apart(primals)
     flat = tf.nest.flatten(primals), tf.nest.flatten(tangents)
-    if _forward.depth:
+    if forward.depth:
         return _jvp_by_tapes(f, primals, *flat)
-    _forward.depth += 1
+    forward.depth += 1
     try:
         with tf.autodiff.ForwardAccumulator(*flat) as accumulator:
             y = f(*primals)
     finally:
-        _forward.depth -= 1
+        forward.depth -= 1
     return y, accumulator.jvp(y, unconnected_gradients=ZERO)
 
 
@@ -108,17 +108,17 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 
 def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
     def mapped(*args: Any) -> Any:
-        if _forward.depth and tf.executing_eagerly():
+        if forward.depth and tf.executing_eagerly():
             # Not vectorized_map, which makes a function.
             rows = [f(*row) for row in zip(*(tf.unstack(arg) for arg in args), strict=True)]
             return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
-        _forward.depth += 1
+        forward.depth += 1
         try:
             # Eagerly vectorized_map makes a function with autograph, which rewrites errors.
             eager = tf.executing_eagerly()
             return (tf.function(vectorized, autograph=False) if eager else vectorized)(*args)
         finally:
-            _forward.depth -= 1
+            forward.depth -= 1
 
     def vectorized(*args: Any) -> Any:
         # Apart, because a constant from outside the function cannot be a result.
@@ -132,35 +132,6 @@ def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     compiled: Callable[..., Any] = tf.function(f, autograph=False)
 
     def call(*args: Any, **named: Any) -> Any:
-        return (f if _forward.depth else compiled)(*args, **named)
+        return (f if forward.depth else compiled)(*args, **named)
 
     return call
-
-
-def scan(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: Any) -> tuple[Any, Any]:
-    steps = int(tf.nest.flatten(xs)[0].shape[0])
-
-    def at(t: Any) -> Any:
-        return tf.nest.map_structure(lambda x: x[t], xs)
-
-    if _forward.depth and not tf.executing_eagerly():
-        ys = []
-        for t in range(steps):
-            carry, y = step(carry, at(t))
-            ys.append(y)
-        return carry, tf.nest.map_structure(lambda *parts: tf.stack(parts), *ys)
-
-    # The first step stands outside the loop: it tells the structure and the dtypes of the outputs.
-    carry, y = step(carry, at(0))
-    buffers = tf.nest.map_structure(
-        lambda part: tf.TensorArray(part.dtype, steps, element_shape=part.shape).write(0, part), y
-    )
-
-    def body(t: Any, carry: Any, buffers: Any) -> tuple[Any, Any, Any]:
-        carry, y = step(carry, at(t))
-        return t + 1, carry, tf.nest.map_structure(lambda b, part: b.write(t, part), buffers, y)
-
-    _, carry, buffers = tf.while_loop(
-        lambda t, *_: t < steps, body, (1, carry, buffers), maximum_iterations=steps - 1
-    )
-    return carry, tf.nest.map_structure(lambda buffer: buffer.stack(), buffers)

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from .loop import scan as scan
 from .native import mechanisms as mechanisms
 from .script import bypass as bypass, inject as inject
 from .transforms import (
     compile as compile,
     grad as grad,
     jvp as jvp,
-    scan as scan,
     value_and_grad as value_and_grad,
     vjp as vjp,
     vmap as vmap,

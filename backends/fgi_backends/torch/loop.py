@@ -1,0 +1,113 @@
+"""The time loop in Python; a compiled step in graphs of a few steps, the same for every length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils.checkpoint import checkpoint as recomputed
+
+from .transforms import apart, on_tape
+
+__all__ = ["scan"]
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
+
+STEPS_PER_GRAPH = 8  # by benchmarks/time_loop.py: beyond, it is compilation that grows
+
+_compiled: dict[Any, Any] = {}
+
+
+def scan(
+    step: Step, carry: Any, xs: Any, *, unroll: int | None, checkpoint: int | None
+) -> tuple[Any, Any]:
+    """A Python loop; of a step behind ``fgi.compile``, over graphs of ``unroll`` steps."""
+    uncompiled = getattr(step, "uncompiled", None)
+    leaves, structure = pytree.tree_flatten(xs)
+    if not on_tape():
+        # Neither compiled functions nor hooks for what is saved work there.
+        return _steps(uncompiled or step, carry, leaves, structure)
+    if checkpoint is not None:
+
+        def segment(carry: Any, *leaves: Tensor) -> tuple[Any, Any]:
+            part = pytree.tree_unflatten(list(leaves), structure)
+            return scan(step, carry, part, unroll=unroll, checkpoint=None)
+
+        def again(carry: Any, leaves: Any, _: Any) -> tuple[Any, Any]:
+            carry, ys = recomputed(segment, carry, *leaves, use_reentrant=False)
+            return carry, ys
+
+        return _chunks(lambda _: again, _in_parts(checkpoint), carry, leaves, structure)
+    if uncompiled is None:
+        return _steps(step, carry, leaves, structure)
+
+    def graph(size: int) -> Callable[..., tuple[Any, Any]]:
+        compiled = _graph_of(uncompiled, size)
+        return lambda carry, leaves, structure: compiled(uncompiled, carry, leaves, structure)
+
+    return _chunks(graph, _alike(unroll or STEPS_PER_GRAPH), carry, leaves, structure)
+
+
+def _steps(step: Step, carry: Any, leaves: Any, structure: Any) -> tuple[Any, Any]:
+    ys = []
+    for slices in zip(*(leaf.unbind(0) for leaf in leaves), strict=True):
+        carry, y = step(carry, pytree.tree_unflatten(list(slices), structure))
+        ys.append(y)
+    return carry, pytree.tree_map(lambda *steps: torch.stack(steps), *ys)
+
+
+def _chunks(
+    chunk: Callable[[int], Callable[..., tuple[Any, Any]]],
+    sizes: Callable[[int], list[int]],
+    carry: Any,
+    leaves: list[Tensor],
+    structure: Any,
+) -> tuple[Any, Any]:
+    """The loop over several steps at a time: ``chunk(size)`` does so many."""
+    lengths = sizes(leaves[0].shape[0])
+    of_size = {size: chunk(size) for size in set(lengths)}
+    ys = []
+    # Split, not sliced: the gradient of each slice would be as long as the whole.
+    for part in zip(*(leaf.split_with_sizes(lengths) for leaf in leaves), strict=True):
+        carry, y = of_size[part[0].shape[0]](carry, list(part), structure)
+        ys.append(y)
+    return carry, pytree.tree_map(lambda *parts: torch.cat(parts), *ys)
+
+
+def _in_parts(size: int) -> Callable[[int], list[int]]:
+    def sizes(steps: int) -> list[int]:
+        whole, rest = divmod(steps, size)
+        return [size] * whole + [rest] * (rest > 0)
+
+    return sizes
+
+
+def _alike(most: int) -> Callable[[int], list[int]]:
+    """Chunks of one size where a large one divides the steps, else of two: each is a graph."""
+
+    def sizes(steps: int) -> list[int]:
+        for size in range(most, most // 2, -1):
+            if steps % size == 0:
+                return [size] * (steps // size)
+        chunks = -(-steps // most)
+        size, longer = divmod(steps, chunks)
+        return [size + 1] * longer + [size] * (chunks - longer)
+
+    return sizes
+
+
+def _graph_of(step: Step, size: int) -> Callable[..., tuple[Any, Any]]:
+    """``_steps`` compiled for this step and size.
+
+    PyTorch keeps graphs by code object, checks what a closure holds, and gives up after eight. Each
+    step and size has a code object of its own therefore; and a step that is defined anew on each
+    call, around the weights of that moment, has the graphs of before.
+    """
+    key = getattr(step, "__code__", step), size, torch.is_grad_enabled()
+    if key not in _compiled:
+        _compiled[key] = torch.compile(apart(_steps), dynamic=False)
+    compiled: Callable[..., tuple[Any, Any]] = _compiled[key]
+    return compiled
