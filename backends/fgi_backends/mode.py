@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["Absent", "Build", "Function", "Mode", "table"]
+__all__ = ["AbsentError", "Build", "Function", "Mode", "table"]
 
 Function: TypeAlias = Callable[[Any], Any]
 Build: TypeAlias = Callable[[Function, Any, Any], Callable[[Any, Any], tuple[Any, Any]]]
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """A function, or an installed version, that a mode cannot run; the text is the reason."""
 
 
@@ -42,8 +42,10 @@ class Mode:
     absent: Callable[[], str | None] = always
     """Why the installed version lacks the mode; None where it has it."""
     prepare: Callable[[Function], Function] = unchanged
-    """What stands for one function in this mode; raises ``Absent`` where nothing can."""
+    """What stands for one function in this mode; raises ``AbsentError`` where nothing can."""
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64")
+    order: int = 1
+    """2 where value and gradient are those of the derivative."""
     quick: bool = False
     """Whether a bank of functions is through in a few seconds."""
 

@@ -13,6 +13,9 @@ from .injection import frozen
 
 __all__ = ["custom_jvp"]
 
+inspect: Callable[[Callable[..., Any], tuple[Any, ...]], None] | None = None
+"""Looks at each rule and the point where it is asked; ``fgi.testing.checking`` sets it."""
+
 
 def custom_jvp(
     f: Callable[..., Any], rule: Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
@@ -81,6 +84,8 @@ class CustomJVP:
             points.append(point)
             tangents.append(minus_d)
         fx = self.f(*_rebuilt(args, iter(stopped)))
+        if inspect is not None:
+            inspect(self.rule, _rebuilt(args, iter(points)))
         slope = self.rule(_rebuilt(args, iter(points)), _rebuilt(args, iter(tangents)))
         return _minus(xp, fx, slope, "f(...)")
 

@@ -98,7 +98,8 @@ def no_export() -> str | None:
 def sharded(f: Function, *example: Array) -> Callable[[Array, Array], Pair]:
     """The columns are spread over the devices, and filled up to a multiple of them."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:DEVICES]), ("columns",))
-    columns = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "columns"))
+    spec = jax.sharding.PartitionSpec(None, "columns")  # type: ignore[no-untyped-call]
+    columns = jax.sharding.NamedSharding(mesh, spec)
     pair = jax.jit(
         lambda x, u: reverse(f, x, u), in_shardings=(columns, columns), out_shardings=columns
     )

@@ -83,11 +83,11 @@ def saved(f: Function, x: Tensor) -> Function:
                 each.setLevel(level)
         loaded = tf.saved_model.load(folder)
     # The function dies with the object that it came with.
-    return lambda x, kept=loaded: kept.f(x)
+    return lambda x: loaded.f(x)
 
 
 def mixed(f: Function, x: Tensor) -> Function:
-    class Layer(tf.keras.layers.Layer):
+    class Layer(tf.keras.layers.Layer):  # type: ignore[misc]
         def call(self, x: Tensor) -> Any:
             return f(x)
 
@@ -97,7 +97,7 @@ def mixed(f: Function, x: Tensor) -> Function:
 
 def no_keras() -> str | None:
     try:
-        import keras
+        import keras  # type: ignore[import-untyped]
     except ImportError:
         return "mixed precision is Keras's, which is not installed"
     if keras.backend.backend() != "tensorflow":

@@ -11,8 +11,9 @@ import torch
 import torch.utils.checkpoint
 from torch import Tensor, func
 from torch.autograd import forward_ad
+from torch.jit._trace import TracerWarning
 
-from ..mode import Absent, Build, Function, Mode, direct, table
+from ..mode import AbsentError, Build, Function, Mode, direct, table
 from .script import inject
 
 __all__ = ["MODES"]
@@ -58,13 +59,14 @@ def batched(f: Function) -> Any:
 
 
 def forward(f: Function, x: Tensor, u: Tensor) -> Pair:
-    y, dy = func.jvp(f, (x,), (u,))
+    y, dy, *_ = func.jvp(f, (x,), (u,))
     return y, dy
 
 
 def dual(f: Function, x: Tensor, u: Tensor) -> Pair:
     with forward_ad.dual_level():
-        y, dy = forward_ad.unpack_dual(f(forward_ad.make_dual(x, u)))
+        made = forward_ad.make_dual(x, u)  # type: ignore[no-untyped-call]
+        y, dy = forward_ad.unpack_dual(f(made))  # type: ignore[no-untyped-call]
     return y, dy
 
 
@@ -77,7 +79,7 @@ def saved(function: Any) -> Any:
     file = io.BytesIO()
     torch.jit.save(function, file)  # type: ignore[no-untyped-call]
     file.seek(0)
-    return torch.jit.load(file)  # type: ignore[no-untyped-call]
+    return torch.jit.load(file)
 
 
 def scripted(keep: Function) -> Callable[[Function], Function]:
@@ -86,10 +88,11 @@ def scripted(keep: Function) -> Callable[[Function], Function]:
     def prepare(f: Function) -> Function:
         if not hasattr(f, "derivative"):
             try:
-                return keep(torch.jit.script(f))
+                scripted: Function = keep(torch.jit.script(f))
+                return scripted
             except Exception as error:
                 reason = str(error).strip().partition("\n")[0]
-                raise Absent(f"torch.jit.script cannot compile it: {reason}") from error
+                raise AbsentError(f"torch.jit.script cannot compile it: {reason}") from error
         place = keep(torch.jit.script(inject))
 
         def through(x: Tensor) -> Any:
@@ -104,7 +107,7 @@ def scripted(keep: Function) -> Callable[[Function], Function]:
 
 def traced(f: Function, x: Tensor) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", torch.jit.TracerWarning)
+        warnings.simplefilter("error", TracerWarning)
         return torch.jit.trace(f, (x,))  # type: ignore[no-untyped-call]
 
 
