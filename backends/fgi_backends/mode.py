@@ -23,7 +23,7 @@ def always() -> None:
     return None
 
 
-def unchanged(f: Function) -> Function:
+def unchanged(f: Any) -> Any:
     return f
 
 
@@ -41,7 +41,7 @@ class Mode:
     build: Build
     absent: Callable[[], str | None] = always
     """Why the installed version lacks the mode; None where it has it."""
-    prepare: Callable[[Function], Function] = unchanged
+    prepare: Callable[[Any], Any] = unchanged
     """What stands for one function in this mode; raises ``AbsentError`` where nothing can."""
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32", "float64")
     order: int = 1

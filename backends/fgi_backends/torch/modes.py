@@ -77,28 +77,27 @@ def compiled(f: Function) -> Any:
 
 def saved(function: Any) -> Any:
     file = io.BytesIO()
-    torch.jit.save(function, file)  # type: ignore[no-untyped-call]
+    torch.jit.save(function, file)
     file.seek(0)
-    return torch.jit.load(file)
+    return torch.jit.load(file)  # type: ignore[no-untyped-call]
 
 
-def scripted(keep: Function) -> Callable[[Function], Function]:
+def scripted(keep: Function) -> Callable[[Any], Any]:
     """A surrogate by the typed ``inject``, another function by ``torch.jit.script`` itself."""
 
-    def prepare(f: Function) -> Function:
+    def prepare(f: Any) -> Any:
         if not hasattr(f, "derivative"):
             try:
-                scripted: Function = keep(torch.jit.script(f))
-                return scripted
+                return keep(torch.jit.script(f))
             except Exception as error:
                 reason = str(error).strip().partition("\n")[0]
                 raise AbsentError(f"torch.jit.script cannot compile it: {reason}") from error
         place = keep(torch.jit.script(inject))
 
-        def through(x: Tensor) -> Any:
+        def through(x: Tensor, *key: Tensor) -> Any:
             with torch.no_grad():
-                fx = f(x)
-            return place(x, fx, f.derivative(x.detach()))
+                fx = f(x, *key)
+            return place(x, fx, f.derivative(x.detach(), *key))
 
         return through
 
