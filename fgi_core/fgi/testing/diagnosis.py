@@ -64,9 +64,10 @@ class Evidence:
         return not np.any(self.wrong & np.all(away, axis=0))
 
     def relative(self) -> float:
-        """The relative distance, but for a quarter, where most derivatives are wrong; else infinite."""
+        """The relative distance of three quarters, where most are wrong; otherwise infinite."""
         live = self.live & self.wrong
-        if live.sum() < 0.5 * self.live.sum() or np.any(self.wrong & ~self.finite):
+        few = not live.any() or live.sum() < 0.5 * self.live.sum()
+        if few or np.any(self.wrong & ~self.finite):
             return np.inf
         wanted = (self.u * self.expected)[live]
         return float(np.quantile(np.abs(self.got[live] / wanted - 1), 0.75))

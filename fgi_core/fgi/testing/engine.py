@@ -1,7 +1,9 @@
 """One cell: a framework, a mode and a dtype, for several subjects at once.
 
-The subjects are rows of one x, so that one compilation serves them all. Where that does not run,
-the half is tried, and so on: one bad subject does not hide the others.
+Surrogates are rows of one x, so that one compilation serves them all. Where that does not run, the
+half is tried, and so on: one bad subject does not hide the others. Other functions run alone, as
+what stands around them may hide what is wrong: torch 2.13 loses the gradient of a lone
+autograd.Function under compile(func.grad), and not of one that is a row of several.
 """
 
 from __future__ import annotations
@@ -118,8 +120,11 @@ def run(cell: Cell, subjects: Sequence[Subject], settings: Settings) -> list[Row
             with checking() if cell.mode == "eager" else contextlib.nullcontext():
                 return _bank(xp, mode, cell, part, functions, settings)
 
-        for row in divide(bank, lambda subject, e: _failed(subject, cell, e), able):
-            found[row.subject] = row
+        together = [subject for subject in able if subject.is_surrogate]
+        alone = [[subject] for subject in able if not subject.is_surrogate]
+        for part in (together, *alone):
+            for row in divide(bank, lambda subject, e: _failed(subject, cell, e), part):
+                found[row.subject] = row
     return [found[subject.name] for subject in subjects if subject.name in found]
 
 
@@ -195,6 +200,8 @@ def _bank(
     keys = [len(subjects) + random.index(s) if s.random else None for s in subjects]
     rows = len(subjects) + len(random)
     f = banked([functions[s.name] for s in subjects], keys, rows)
+    if rows == 1:
+        f = functions[subjects[0].name]
     judgements = [Judgement() for _ in subjects]
     call = None
     for seed in range(settings.seed, settings.seed + settings.repeat):
