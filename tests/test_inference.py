@@ -180,7 +180,9 @@ def test_the_graph_in_training_is_that_of_the_formula(framework: str) -> None:
             z = tf.where(abs(sg(x)) <= x.dtype.max, x, tf.zeros([], x.dtype))
             x0 = sg(z)
             u = (x0 - 0.0) / 1.0
-            return tf.cast(sg(x) > 0, x.dtype) - 1.0 * tf.exp(-0.5 * (u * u)) * (x0 - z)
+            d = x0 - z
+            d = d + 0.0 * tf.square(d)  # connected, as fgi.injection says
+            return tf.cast(sg(x) > 0, x.dtype) - 1.0 * tf.exp(-0.5 * (u * u)) * d
 
         def count(f: Any) -> list[str]:
             names = operations("tensorflow", f, x)

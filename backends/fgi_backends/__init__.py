@@ -7,4 +7,5 @@ the core.
     __init__.py     the array namespace: element-wise functions under their array-API names
     transforms.py   differentiation, compilation, the time loop
     native.py       the framework's own custom-gradient mechanism
+    modes.py        every way to run and differentiate a function, as data; mode.py: what one is
 """

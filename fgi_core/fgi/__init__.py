@@ -7,6 +7,8 @@ Importing this package loads no framework. ``fgi.injection`` holds the one defin
 of, ``fgi.dispatch`` the choice of a backend.
 """
 
+from typing import Any
+
 from . import functional, networks, neurons, surrogates
 from .custom import custom_jvp
 from .definition import Surrogate, surrogate
@@ -41,6 +43,15 @@ from .values import (
 __version__ = "0.1.0"
 
 from_config = Surrogate.from_config
+
+
+def __getattr__(name: str) -> Any:
+    if name == "testing":  # it needs NumPy, and `import fgi` nothing
+        import fgi.testing
+
+        return fgi.testing
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Heaviside",

@@ -1,4 +1,4 @@
-"""The command line: ``fgi demo``, ``list``, ``show``, ``plot``, ``gallery``."""
+"""The command line: ``fgi demo``, ``list``, ``show``, ``plot``, ``gallery``, ``check``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rich.table import Table
 
 import fgi
 
-from . import description
+from . import cli_check, description
 from .description import Description
 from .values import Value
 
@@ -398,6 +398,9 @@ def gallery(
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(2) from error
     console.print(f"written: {files[0]}, and {len(files) - 1} pictures")
+
+
+app.command()(cli_check.command(_surrogate, console))
 
 
 def _missing(command: str, error: ModuleNotFoundError) -> typer.Exit:

@@ -15,6 +15,9 @@ from .trees import leaves, like, rebuilt
 
 __all__ = ["custom_jvp"]
 
+inspect: Callable[[Callable[..., Any], tuple[Any, ...]], None] | None = None
+"""Looks at each rule and the point where it is asked; ``fgi.testing.checking`` sets it."""
+
 
 def custom_jvp(
     f: Callable[..., Any],
@@ -95,6 +98,8 @@ class CustomJVP:
         y = self.f(*rebuilt(args, iter(stopped)))
         stopped = [xp.stop_gradient(v) if isinstance(v, xp.Array) else v for v in leaves(y)]
         y = rebuilt(y, iter(stopped))
+        if inspect is not None:
+            inspect(self.rule, rebuilt(args, iter(points)))
         for s, w in nodes(self.order) or ((0.0, 1.0),):
             between = points if s == 0 else _between(points, tangents, s)
             slope = self.rule(rebuilt(args, iter(between)), rebuilt(args, iter(tangents)))

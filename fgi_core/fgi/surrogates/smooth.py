@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ..backend import Array, Backend
 from ..definition import Primitive, Surrogate
@@ -392,6 +393,12 @@ class ExponentialEscape(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         return self._exponential(xp, x, self.rate)
+
+    def _computed(self, xp: Backend, x: Array, formula: Callable[..., Array], *u: Array) -> Array:
+        # In 16 bits the largest of float32 is infinite, and the value of the expansion 0 * inf.
+        result = super()._computed(xp, x, formula, *u)
+        largest = float(xp.finfo(x.dtype).max)
+        return xp.where(result <= largest, result, largest)
 
 
 class SwishSign(Surrogate):

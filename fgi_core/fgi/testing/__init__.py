@@ -1,0 +1,44 @@
+"""Whether a surrogate does what it says: in every framework, mode and dtype; for your tests and CI.
+
+    import fgi.testing
+
+    fgi.testing.assert_gradients_match(hat(width=0.5))
+    print(fgi.testing.check([hat(), fgi.surrogates.ATan()], dtypes=["float32"]))
+
+``subjects.py``     what can be checked
+``points.py``       where it is looked at
+``references.py``   what is right there: the definition in float64
+``bounds.py``       how far from it a number may be, one table
+``engine.py``       one framework, mode and dtype, for many subjects at once
+``between.py``      frameworks against each other, for functions that nobody has defined
+``diagnosis.py``    from wrong numbers to a cause
+``report.py``       rows, tables, JSON, JUnit
+``isolation.py``    the same in worker processes, which may crash or hang
+``linearity.py``    whether a rule of ``fgi.custom_jvp`` is linear
+
+This package needs NumPy, and is loaded on first use.
+"""
+
+from .api import assert_gradients_match, assert_value_exact, check
+from .bounds import TABLE as BOUNDS, Bound
+from .linearity import assert_linear, checking
+from .modes import modes
+from .report import Element, Failure, Report, Row
+from .subjects import Subject, load
+
+__all__ = [
+    "BOUNDS",
+    "Bound",
+    "Element",
+    "Failure",
+    "Report",
+    "Row",
+    "Subject",
+    "assert_gradients_match",
+    "assert_linear",
+    "assert_value_exact",
+    "check",
+    "checking",
+    "load",
+    "modes",
+]
