@@ -79,7 +79,7 @@ def test_the_product_rule_in_reverse_and_forward_mode(framework: str) -> None:
 def test_every_mode(framework: str, mode: str) -> None:
     x = np.array([[-3.0, -0.5, -0.0, 0.0], [0.25, 1.5, 1e3, 1e-30]])
     u = np.array([[2.0, -1.0, 0.5, 3.0], [-4.0, 8.0, 0.25, 7.0]])
-    y, dx = MODES[framework][mode](step, array(framework, x), array(framework, u))
+    y, dx = MODES[framework][mode].run(step, array(framework, x), array(framework, u))
     np.testing.assert_array_equal(to_numpy(framework, y), x > 0)
     np.testing.assert_allclose(to_numpy(framework, dx), u / (1 + x * x), rtol=1e-15)
 

@@ -64,7 +64,7 @@ def command(named: Named, console: Console) -> Callable[..., None]:
             float, typer.Option(min=0.1, help="Seconds for one mode in one dtype.")
         ] = 300.0,
     ) -> None:
-        """Compare value and gradient in all frameworks, modes, dtypes; exit 0, 1 (differ), 2 (failed)."""
+        """Compare value and gradient everywhere; exit status 0: all agree, 1: not, 2: not run."""
         try:
             from . import testing
         except ModuleNotFoundError as error:

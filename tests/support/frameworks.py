@@ -6,11 +6,15 @@ torch is imported before tensorflow, which is what the two need in one process.
 from __future__ import annotations
 
 import importlib
+import os
 from importlib.util import find_spec
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+# JAX reads it once, when it starts: what is sharded needs several devices.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
 AUTODIFF = ("torch", "jax", "tensorflow")
 ALL = (*AUTODIFF, "numpy")

@@ -21,7 +21,7 @@ from ..backend import Autodiff
 from ..dispatch import describe, namespace, use_backend
 from ..inference import inference_mode
 from . import points
-from .bounds import TABLE, Bound, bound
+from .bounds import TABLE, Bound, bound, domain
 from .diagnosis import Evidence, diagnose
 from .linearity import checking
 from .modes import backend, modes
@@ -247,8 +247,12 @@ class _Judge:
     key: Floats | None
 
     def bound(self, quantity: str) -> Bound:
-        name = self.subject.name if self.subject.like is None else repr(self.subject.like)
-        return bound(quantity, self.cell.dtype, self.cell.mode, name, self.settings.bounds)
+        cell = self.cell
+        return bound(quantity, cell.dtype, cell.mode, self.definition, self.settings.bounds)
+
+    @property
+    def definition(self) -> str:
+        return self.subject.name if self.subject.like is None else repr(self.subject.like)
 
     @property
     def precision(self) -> Precision:
@@ -264,7 +268,7 @@ class _Judge:
                 self.x,
                 self.key,
                 self.precision,
-                self.subject.name if spike is None else repr(spike),
+                self.definition,
                 self.cell.mode,
                 self.settings.bounds,
             )
@@ -318,7 +322,7 @@ class _Judge:
         else:
             ulps = self.bound("value that is computed").ulps
             low, high = wanted.value_low, wanted.value_high
-        distance = self._distance(y, low, high, self.precision.tiny)
+        distance = self._distance(y, low, high, wanted.value_floor)
         flushed = subnormal & (y >= wanted.value_low) & (y <= wanted.value_high)
         same = (y == low) | (np.isnan(y) & np.isnan(wanted.value)) | flushed
         wrong = ~(same | (distance <= ulps))
@@ -341,9 +345,12 @@ class _Judge:
         finite = np.isfinite(self.x)
         # Where the product overflows, or nothing is promised, the slope cannot be had back.
         largest = np.maximum(np.abs(wanted.low), np.abs(wanted.high))
-        beyond = (largest > self.precision.largest / 16) | (np.abs(self.x) > limit.upto)
+        beyond = (largest > self.precision.largest / 16) | (
+            np.abs(self.x) > domain(self.definition)
+        )
         slope = dx / u
-        distance = self._distance(slope, wanted.low, wanted.high, wanted.floor)
+        low, high = wanted.low - wanted.slack, wanted.high + wanted.slack
+        distance = self._distance(slope, low, high, wanted.floor)
         away = np.where(np.isnan(dx) & np.isfinite(wanted.value), np.inf, 0.0)
         if self.subject.like is not None:
             away = np.where(dx == 0, 0.0, np.inf)
@@ -378,7 +385,7 @@ class _Judge:
             right = np.zeros_like(dx)
             self._report("zero second derivative", dx != 0, dx, self.u, right, np.abs(dx), into)
             return
-        seen = np.isfinite(wanted.second) & (np.abs(self.x) <= 1e3)
+        seen = np.isfinite(wanted.second)
         peaks = np.abs(wanted.second)
         scale = float(np.max(peaks, initial=self.precision.tiny, where=seen))
         distance = np.abs(dx / self.u - wanted.second) / scale

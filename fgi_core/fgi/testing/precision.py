@@ -23,6 +23,11 @@ class Precision:
     """The exponent of the smallest normal number."""
 
     @property
+    def wide(self) -> Precision:
+        """What slopes are computed in."""
+        return self if self.bits >= 24 else PRECISIONS["float32"]
+
+    @property
     def eps(self) -> float:
         return 2.0 ** (1 - self.bits)
 

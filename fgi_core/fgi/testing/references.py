@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Expected:
     value: Floats
     value_low: Floats
     value_high: Floats
+    value_floor: float
+    """The smallest ulp of a value that is computed: that of its terms, seen at a moderate x."""
     on_grid: bool
     """Whether f takes round numbers alone, as a step does, and is exact whatever computes it."""
     slope: Floats
@@ -47,6 +49,8 @@ class Expected:
     high: Floats
     floor: float
     """The smallest ulp of a slope."""
+    slack: float
+    """How far a slope may be off wherever it is, as it is a difference of larger numbers."""
     second: Floats | None
     """NaN where it cannot be had."""
 
@@ -71,8 +75,12 @@ def expected(
     value_low, value_high = _around(evaluate, x, key, precision, wider, place)[0]
     _, peaks = evaluate(np.array([-1.0, 0.0, 0.5, 1.0, place]), None if key is None else key[:5])
     peak = max(1.0, float(np.max(np.abs(peaks), initial=0.0, where=np.isfinite(peaks))))
-    # 16 bits are computed in float32: only the result and its product with u may be flushed.
-    floor = precision.tiny * (4 if precision.bits < 24 else 256 * peak)
+    # A slope that changes its sign is as exact as the terms that it is the difference of.
+    difference = bound("gradient that changes its sign", precision.name, mode, name, table).ulps
+    top = float(np.max(np.abs(slope), initial=0.0, where=np.isfinite(slope)))
+    slack = difference * precision.wide.eps * top if (slope < 0).any() and (slope > 0).any() else 0
+    # A factor of the slope may be flushed to zero, in float32 at least, or its product with u.
+    floor = max(256 * peak * precision.wide.tiny, 4 * precision.tiny)
     near = np.abs(x) <= 8
     rounded = np.round(value * 1024) / 1024
     clip = np.array([-precision.largest, precision.largest])
@@ -81,12 +89,20 @@ def expected(
         value=precision.round(value),
         value_low=value_low,
         value_high=value_high,
+        value_floor=float(
+            precision.eps * np.max(np.abs(value), initial=precision.tiny, where=near)
+        ),
         on_grid=bool(near.any() and np.all(np.abs(value - rounded)[near] < 1e-12)),
         slope=np.clip(slope, *clip),
         low=np.clip(low, *clip),
         high=np.clip(high, *clip),
         floor=floor,
-        second=second_derivative(evaluate, x, key) if spike and spike.order > 1 else None,
+        slack=slack,
+        second=(
+            second_derivative(evaluate, x, key, precision.largest)
+            if spike and spike.order > 1
+            else None
+        ),
     )
 
 
@@ -99,10 +115,14 @@ def _around(
     place: float,
 ) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """The least and the largest value, and slope, within so many ulp of x, by half ulp."""
-    count = int(2 * points)
-    step = precision.ulp(np.maximum(np.abs(x), place)) / 2
-    moved = [np.clip(x + k * step, -precision.largest, precision.largest)
-             for k in range(-count, count + 1) if k]  # fmt: skip
+    # 16 bits are computed in float32, and it is there that x is rounded.
+    # Closer together near x: what is steep there may be as steep on one side alone.
+    step = precision.wide.ulp(np.maximum(np.abs(x), place)) * points
+    moved = [
+        np.clip(x + k * step, -precision.largest, precision.largest)
+        for k in (-1, -0.75, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 0.75, 1)
+        if points
+    ]
     # Compilers may read a subnormal number as zero.
     subnormal = np.abs(x) < precision.tiny
     zeros = [np.where(subnormal, zero, x) for zero in (0.0, -0.0)]
@@ -114,17 +134,18 @@ def _around(
     return value, slope
 
 
-def second_derivative(evaluate: Evaluate, x: Floats, key: Floats | None) -> Floats:
-    """The central difference of the slope, where two widths agree; NaN elsewhere."""
+def second_derivative(evaluate: Evaluate, x: Floats, key: Floats | None, largest: float) -> Floats:
+    """By differences of the slope, extrapolated from two widths; NaN where there is a kink."""
     inside = np.where(np.abs(x) <= 1e3, x, np.nan)
-    found = []
-    for width in (1, 2):
-        h = width * 2.0**-17 * np.maximum(np.abs(inside), 1)
-        ends = np.concatenate([inside + h, inside - h])
-        slope = evaluate(ends, None if key is None else np.tile(key, 2))[1]
-        up, down = slope.reshape(2, -1)
-        found.append((up - down) / (2 * h))
-    scale = float(np.max(np.abs(found[0]), initial=0.0, where=np.isfinite(found[0])))
-    agree = np.abs(found[0] - found[1]) <= 1e-6 * scale
-    result: Any = np.where(agree & np.isfinite(inside), found[0], np.nan)
-    return np.asarray(result, np.float64)
+    h = 2.0**-17 * np.maximum(np.abs(inside), 1)
+    ends = np.concatenate([inside + k * h for k in (-2, -1, 0, 1, 2)])
+    keys = None if key is None else np.tile(key, 5)
+    slopes = evaluate(ends, keys)[1].reshape(5, -1)
+    s = np.where(np.all(np.abs(slopes) < largest / 16, axis=0), slopes, np.nan)
+    central = (4 * (s[3] - s[1]) / 2 - (s[4] - s[0]) / 4) / 3 / h
+    sides = np.diff(s, axis=0) / h
+    size = np.where(np.isfinite(central), np.abs(central), 0.0)
+    # On a smooth stretch neighbouring differences are nearly the same, at a kink they are not.
+    smooth = np.ptp(sides, axis=0) <= 1e-2 * np.max(np.abs(sides), axis=0) + 1e-5 * size.max()
+    result: Floats = np.where(smooth, central, np.nan)
+    return result
