@@ -166,8 +166,8 @@ def _progress(console: Console) -> Iterator[Progress]:
 
 def _show(report: Report, console: Console) -> None:
     console.print(report)
-    for row in (*report.failures, *report.errors):
-        console.print(report.describe(row), markup=False, highlight=False, end="\n\n")
+    for text in report.told():
+        console.print(text, markup=False, highlight=False, end="\n\n")
     if absences := report.absences():
         console.print("absent:", *absences, sep="\n  ", markup=False, highlight=False)
     if not report.complete:

@@ -17,7 +17,7 @@ __all__ = ["DOMAINS", "TABLE", "Bound", "bound", "domain", "page"]
 class Bound:
     """``ulps`` from the nearest right number at a point within ``points`` ulp of x.
 
-    The latter are those of float32 in 16 bits, which are computed in float32.
+    For the definitions of fgi the latter are those of float32 in 16 bits, which compute in float32.
     """
 
     quantity: str
@@ -40,40 +40,35 @@ class Bound:
 
 
 ONCE = "computed in float32 and rounded once: half an ulp, and what is off in float32"
+EXACT = "a step, a sign, a rounded number is one number in every framework"
+TERMS = "in ulp of the largest |value| where |x| <= 8: a sum is as exact as its terms"
 PROMISED = (
-    "the promise: frameworks evaluate exp and its like to 1 or 2 ulp, a tail amplifies the "
-    "rounding of x"
+    "frameworks have exp and its like within 1 or 2 ulp, and a tail amplifies the rounding of x"
 )
+DOUBLE = "the reference is a float64 too, by the same formula: exp and its like alone differ"
+DIFFERENCE = "in eps of the largest slope of the row: a difference is as exact as its terms"
+OWN = "no definition is known, and 16 bits are computed as its author likes"
+TWIN = "the same operations, run one by one: the same bits"
+FROZEN = "at order 1 nothing depends on x any more"
+LARGEST = "in eps of the largest of the row; order 2 differentiates the formula of the slope"
+NUMERICAL = "as above; the reference is a difference of slopes, itself good to 1e-10"
 
 TABLE: tuple[Bound, ...] = (
-    Bound("value", "*", 0, 0, "a step, a sign, a rounded number is one number in every framework"),
-    Bound("value that is computed", "*", 8, 2, "the terms of a primitive, in ulp of the largest"),
+    Bound("value", "*", 0, 0, EXACT),
+    Bound("value that is computed", "*16", 0.51, 0, f"{TERMS}; {ONCE}"),
+    Bound("value that is computed", "float32", 8, 1, TERMS),
+    Bound("value that is computed", "float64", 8, 0, f"{TERMS}; {DOUBLE}"),
     Bound("gradient", "*16", 0.51, 0.5, ONCE),
     Bound("gradient", "float32", 4, 2, PROMISED),
-    Bound(
-        "gradient",
-        "float64",
-        3,
-        1,
-        "the reference is a float64 as well, by the same formula: exp and its like alone differ",
-    ),
-    Bound(
-        "gradient that changes its sign",
-        "*",
-        0.5,
-        0,
-        "in eps of the largest slope of the row: a difference is as exact as its terms",
-    ),
-    Bound("native twin", "*", 0, 0, "the same operations, run one by one: the same bits"),
-    Bound("zero second derivative", "*", 0, 0, "at order 1 nothing depends on x any more"),
-    Bound(
-        "second derivative",
-        "*",
-        64,
-        0,
-        "in eps of the largest second derivative of the row; the reference is a finite difference "
-        "of the slope, itself good to 1e-7 of that",
-    ),
+    Bound("gradient", "float64", 3, 1, DOUBLE),
+    Bound("value of a function", "*", 4, 2, OWN),
+    Bound("gradient of a function", "*", 4, 2, OWN),
+    Bound("gradient that changes its sign", "*", 0.25, 0, DIFFERENCE),
+    Bound("native twin", "*", 0, 0, TWIN),
+    Bound("zero second derivative", "*", 0, 0, FROZEN),
+    Bound("second derivative", "*16", 0.51, 0, f"{LARGEST}; {ONCE}"),
+    Bound("second derivative", "float32", 32, 0, LARGEST),
+    Bound("second derivative", "float64", 2.0**19, 0, NUMERICAL),
 )
 """The first that fits counts."""
 
@@ -101,19 +96,22 @@ def bound(
     raise LookupError(f"no bound for {quantity} in {dtype}")
 
 
+INTRODUCTION = """\
+`fgi.testing` and `fgi check` compare every number with a reference. A number passes within so many
+ulp of a right number at a point within so many ulp of x: of the larger of x and the place that the
+surrogate subtracts, `mu` or `threshold`; in 16 bits in ulp of float32, in which definitions
+compute. An ulp is the spacing of the dtype at the reference, of a slope at least 256 times the
+smallest normal number, times the peak of the slope: frameworks may flush to zero what is subnormal,
+a factor of the slope as well. The first row that fits counts. `tests/test_testing_bounds.py` halves
+each number and sees an honest surrogate fail."""
+
+
 def page(table: Iterable[Bound] = TABLE) -> str:
     """The table in Markdown."""
     lines = [
         "# What passes",
         "",
-        "`fgi.testing` and `fgi check` compare every number with a reference. A number passes",
-        "within so many ulp of a right number at a point within so many ulp of x (of the larger of",
-        "x and the place that the surrogate subtracts, `mu` or `threshold`; for 16 bits in ulp of",
-        "float32, which computes them). An ulp is the spacing of the dtype at the reference; of a",
-        "slope at least 256 times the smallest normal number, times the peak of the slope:",
-        "frameworks may flush to zero what is subnormal, a factor of the slope as well. The first",
-        "row that fits counts.",
-        "`tests/test_testing_bounds.py` halves each number and sees the catalogue fail.",
+        *INTRODUCTION.splitlines(),
         "",
         "| quantity | dtype | mode | subject | ulp | ulp of x | because |",
         "| --- | --- | --- | --- | ---: | ---: | --- |",

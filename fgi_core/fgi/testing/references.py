@@ -13,7 +13,19 @@ from ..parameters import is_number
 from .bounds import Bound, bound
 from .precision import Floats, Precision
 
-__all__ = ["Evaluate", "Expected", "closed_form", "expected", "second_derivative"]
+__all__ = [
+    "GRADIENT",
+    "VALUE",
+    "Evaluate",
+    "Expected",
+    "closed_form",
+    "expected",
+    "second_derivative",
+]
+
+# Of a function, and of a definition.
+GRADIENT = ("gradient of a function", "gradient")
+VALUE = ("value of a function", "value that is computed")
 
 Evaluate: TypeAlias = Callable[[Floats, Floats | None], tuple[Floats, Floats]]
 """Value and slope at points of float64, with the random numbers of those points."""
@@ -67,20 +79,21 @@ def expected(
     mode: str,
     table: Iterable[Bound],
 ) -> Expected:
-    points = bound("gradient", precision.name, mode, name, table).points
-    wider = bound("value that is computed", precision.name, mode, name, table).points
+    points = bound(GRADIENT[spike is not None], precision.name, mode, name, table).points
+    wider = bound(VALUE[spike is not None], precision.name, mode, name, table).points
+    wide = precision.wide if spike is not None else precision
     places = [getattr(spike, at, 0.0) for at in ("mu", "threshold")]
     place = max(abs(at) if is_number(at) else 0.0 for at in places)
 
     value, slope = evaluate(x, key)
-    low, high = _around(evaluate, x, key, precision, points, place)[1]
-    value_low, value_high = _around(evaluate, x, key, precision, wider, place)[0]
+    low, high = _around(evaluate, x, key, precision, wide.ulp, points, place)[1]
+    value_low, value_high = _around(evaluate, x, key, precision, wide.ulp, wider, place)[0]
     _, peaks = evaluate(np.array([-1.0, 0.0, 0.5, 1.0, place]), None if key is None else key[:5])
     peak = max(1.0, float(np.max(np.abs(peaks), initial=0.0, where=np.isfinite(peaks))))
     # A slope that changes its sign is as exact as the terms that it is the difference of.
     difference = bound("gradient that changes its sign", precision.name, mode, name, table).ulps
     top = float(np.max(np.abs(slope), initial=0.0, where=np.isfinite(slope)))
-    slack = difference * precision.wide.eps * top if (slope < 0).any() and (slope > 0).any() else 0
+    slack = difference * wide.eps * top if (slope < 0).any() and (slope > 0).any() else 0
     # A factor of the slope may be flushed to zero, in float32 at least, or its product with u.
     floor = max(256 * peak * precision.wide.tiny, 4 * precision.tiny)
     near = np.abs(x) <= 8
@@ -114,13 +127,14 @@ def _around(
     x: Floats,
     key: Floats | None,
     precision: Precision,
+    ulp: Callable[[Floats], Floats],
     points: float,
     place: float,
 ) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """The least and the largest value, and slope, within so many ulp of x, by half ulp."""
     # 16 bits are computed in float32, and it is there that x is rounded.
     # Closer together near x: what is steep there may be as steep on one side alone.
-    step = precision.wide.ulp(np.maximum(np.abs(x), place)) * points
+    step = ulp(np.maximum(np.abs(x), place)) * points
     moved = [
         np.clip(x + k * step, -precision.largest, precision.largest)
         for k in (-1, -0.75, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 0.75, 1)
@@ -163,6 +177,6 @@ def second_derivative(evaluate: Evaluate, x: Floats, key: Floats | None, largest
     sides = np.diff(s, axis=0) / h
     size = np.where(np.isfinite(central), np.abs(central), 0.0)
     # On a smooth stretch neighbouring differences are nearly the same, at a kink they are not.
-    smooth = np.ptp(sides, axis=0) <= 1e-2 * np.max(np.abs(sides), axis=0) + 1e-5 * size.max()
-    result: Floats = np.where(smooth, central, np.nan)
+    smooth = np.ptp(sides, axis=0) <= 1e-2 * np.max(np.abs(sides), axis=0) + 1e-8 * size.max()
+    result: Floats = np.where(smooth & (size < largest / 16), central, np.nan)
     return result

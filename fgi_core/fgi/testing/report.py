@@ -165,6 +165,21 @@ class Report:
             lines.append(f"  {context}")
         return "\n".join(lines)
 
+    def told(self) -> list[str]:
+        """Every failing row, those of one subject, framework and cause together."""
+        alike: dict[tuple[Any, ...], list[Row]] = {}
+        for row in (*self.failures, *self.errors):
+            causes = tuple((f.quantity, f.cause) for f in row.failures)
+            alike.setdefault(
+                (row.subject, row.framework, row.status, causes, row.reason), []
+            ).append(row)
+        found = []
+        for first, *rest in alike.values():
+            again = [f"{row.mode} {_short(row.dtype)}" for row in rest]
+            same = f"\n  the same: {', '.join(again)}" if again else ""
+            found.append(self.describe(first) + same)
+        return found
+
     def summary(self) -> list[tuple[str, ...]]:
         """A line a framework and mode: cells, comparisons, the largest distance, the status."""
         grouped: dict[tuple[str, str], list[Row]] = {}
@@ -214,7 +229,7 @@ class Report:
 
     def __str__(self) -> str:
         parts = [_text_table(self.HEADINGS, self.summary())]
-        parts += [self.describe(row) for row in (*self.failures, *self.errors)]
+        parts += self.told()
         if absences := self.absences():
             parts.append("\n".join(("absent:", *(f"  {line}" for line in absences))))
         return "\n\n".join((*parts, self.verdict()))
