@@ -369,7 +369,7 @@ def _summary(run: _Run, device: str | None) -> list[str]:
             worst = max(mine, key=lambda row: float(row["ulps"]))
             at = ", ".join(worst[key] for key in ("subject", "mode", "dtype"))
             told.append(f"{sum(row['comparisons'] for row in mine)} numbers compared")
-            told.append(f"largest difference {float(worst['ulps']):.2f} ulp ({at})")
+            told.append(f"largest difference {float(worst['ulps']):.3g} ulp ({at})")
             if differing := sum(row["status"] == "differs" for row in mine):
                 told.append(f"{differing} differ")
         lines.append(": ".join((told[0], ", ".join(told[1:]))))
