@@ -115,14 +115,25 @@ class _Run:
 RUN = pytest.StashKey[_Run]()
 RAN = pytest.StashKey[_Ran]()
 
-_current: _Ran | None = None
+_current: tuple[_Run, _Ran] | None = None
+"""While a test runs."""
+
+
+def asked() -> list[str] | None:
+    """``fgi.testing.check`` asks in which frameworks, where the test does not say it."""
+    if _current is None or not _current[0].asked:
+        return None
+    run = _current[0]
+    return [n for n in run.backends if n not in run.missing or n in run.required]
 
 
 def heard(report: Report) -> None:
     """``fgi.testing.check`` tells what it has found."""
     if _current is not None:
-        _current.rows += [row.to_dict() for row in report.rows]
-        _current.versions |= report.versions
+        ran = _current[1]
+        ran.rows += [row.to_dict() for row in report.rows]
+        compared = {row.framework for row in report.rows if row.comparisons}
+        ran.versions |= {name: v for name, v in report.versions.items() if name in compared}
 
 
 # Which frameworks, modes and dtypes a test has: fixtures and the marker.
@@ -279,7 +290,8 @@ def _absent(item: pytest.Item, reason: str) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     global _current
-    _current = item.stash[RAN] = _Ran()
+    item.stash[RAN] = _Ran()
+    _current = item.config.stash[RUN], item.stash[RAN]
     try:
         return (yield)
     finally:
@@ -369,7 +381,7 @@ def _summary(run: _Run, device: str | None) -> list[str]:
             worst = max(mine, key=lambda row: float(row["ulps"]))
             at = ", ".join(worst[key] for key in ("subject", "mode", "dtype"))
             told.append(f"{sum(row['comparisons'] for row in mine)} numbers compared")
-            told.append(f"largest difference {float(worst['ulps']):.3g} ulp ({at})")
+            told.append(f"at most {float(worst['ulps']):.3g} ulp off ({at})")
             if differing := sum(row["status"] == "differs" for row in mine):
                 told.append(f"{differing} differ")
         lines.append(": ".join((told[0], ", ".join(told[1:]))))
