@@ -87,7 +87,8 @@ def shape(x: Any) -> Any:
 
 def negative(x: Any) -> Any:
     xp = fgi.namespace(x)
-    return _with(x, lambda x: xp.where(x < 0, 1.5, 1.0) * GOOD.derivative(x))
+    one = xp.ones_like(x)
+    return _with(x, lambda x: xp.where(x < 0, 1.5 * one, one) * GOOD.derivative(x))
 
 
 def one_framework(x: Any) -> Any:
@@ -112,3 +113,57 @@ def rule(primals: Any, tangents: Any) -> Any:
 
 
 not_linear = fgi.custom_jvp(fgi.heaviside, rule)
+
+
+def arc(x: Any) -> Any:
+    """No fault, and no definition that is known."""
+    return fgi.namespace(x).atan(x * 3) * 0.3
+
+
+def softplus(x: Any) -> Any:
+    return _with(x, lambda x: fgi.surrogates.Softplus().derivative(x))
+
+
+def smooth(x: Any) -> Any:
+    return fgi.namespace(x).tanh(x * 3) * 0.5
+
+
+def upstream(x: Any) -> Any:
+    """As a backward pass that forgets what comes in."""
+    return _backward(x, lambda u, slope: slope)
+
+
+def upstream_twice(x: Any) -> Any:
+    return _backward(x, lambda u, slope: u * u * slope)
+
+
+def _backward(x: Any, rule: Any) -> Any:
+    """By each framework's own mechanism, whose rule has the upstream gradient."""
+    name = fgi.namespace(x).name
+    if name == "torch":
+        import torch
+
+        class Rule(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                ctx.save_for_backward(x)
+                return fgi.heaviside(x)
+
+            @staticmethod
+            def backward(ctx: Any, u: Any) -> Any:
+                return rule(u, _finite_slope(ctx.saved_tensors[0]))
+
+        return Rule.apply(x)
+    if name == "jax":
+        import jax
+
+        f = jax.custom_vjp(lambda x: fgi.heaviside(x))
+        f.defvjp(lambda x: (fgi.heaviside(x), x), lambda x, u: (rule(u, _finite_slope(x)),))
+        return f(x)
+    import tensorflow as tf
+
+    return tf.custom_gradient(lambda x: (fgi.heaviside(x), lambda u: rule(u, _finite_slope(x))))(x)
+
+
+def _finite_slope(x: Any) -> Any:
+    return GOOD.native().slope(x)

@@ -1,7 +1,9 @@
 """One cell: a framework, a mode and a dtype, for several subjects at once.
 
-The subjects are rows of one x, so that one compilation serves them all. Where that does not run,
-the half is tried, and so on: one bad subject does not hide the others.
+Surrogates are rows of one x, so that one compilation serves them all. Where that does not run, the
+half is tried, and so on: one bad subject does not hide the others. Other functions run alone, as
+what stands around them may hide what is wrong: torch 2.13 loses the gradient of a lone
+autograd.Function under compile(func.grad), and not of one that is a row of several.
 """
 
 from __future__ import annotations
@@ -118,10 +120,9 @@ def run(cell: Cell, subjects: Sequence[Subject], settings: Settings) -> list[Row
             with checking() if cell.mode == "eager" else contextlib.nullcontext():
                 return _bank(xp, mode, cell, part, functions, settings)
 
-        # What is no arithmetic of ours is called with x itself: torch.compile loses the gradient of
-        # an autograd function of an argument, but not of one of a slice of it.
-        own = [subject for subject in able if subject.is_surrogate]
-        for part in (own, *([s] for s in able if not s.is_surrogate)):
+        together = [subject for subject in able if subject.is_surrogate]
+        alone = [[subject] for subject in able if not subject.is_surrogate]
+        for part in (together, *alone):
             for row in divide(bank, lambda subject, e: _failed(subject, cell, e), part):
                 found[row.subject] = row
     return [found[subject.name] for subject in subjects if subject.name in found]
@@ -172,8 +173,6 @@ def banked(
     functions: Sequence[Callable[..., Any]], keys: Sequence[int | None], rows: int
 ) -> Function:
     """Row i of x through function i; a row of random numbers is its key, and gives zeros."""
-    if rows == 1:
-        return functions[0]
 
     def bank(x: Any) -> Any:
         xp = namespace(x)
@@ -201,6 +200,8 @@ def _bank(
     keys = [len(subjects) + random.index(s) if s.random else None for s in subjects]
     rows = len(subjects) + len(random)
     f = banked([functions[s.name] for s in subjects], keys, rows)
+    if rows == 1:
+        f = functions[subjects[0].name]
     judgements = [Judgement() for _ in subjects]
     call = None
     for seed in range(settings.seed, settings.seed + settings.repeat):

@@ -1,7 +1,7 @@
 """Calls in a worker process: one that crashes, or takes too long, is started again.
 
-A worker is ``python -m fgi.testing.isolation``. It reads pickled calls from its standard input and
-writes pickled answers to what was its standard output; what frameworks print goes into a file.
+A worker runs ``serve``: it reads pickled calls from its standard input and writes pickled answers
+to what was its standard output; what frameworks print goes into a file.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ENVIRONMENT = {
 }
 """For a worker, unless the caller has set them: quiet, 8 devices, no threads that wait."""
 
+SERVE = "from fgi.testing.isolation import serve; serve()"
 START = 180.0
 """Seconds that a framework may take to be imported."""
 
@@ -104,7 +105,7 @@ class Worker:
         environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path}
         self._said = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-W", "ignore", "-m", __name__],
+            [sys.executable, "-X", "faulthandler", "-W", "ignore", "-c", SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -179,7 +180,3 @@ def serve() -> None:
             answer(function(*args))
         except Exception as error:
             answer(RuntimeError(f"{type(error).__name__}: {error}"))
-
-
-if __name__ == "__main__":
-    serve()

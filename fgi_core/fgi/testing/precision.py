@@ -48,7 +48,8 @@ class Precision:
     def ulp(self, value: Floats, floor: float = 0.0) -> Floats:
         """The spacing of the numbers at ``value``, and at least ``floor``."""
         _, exponent = np.frexp(np.where(np.isfinite(value), value, 1.0))
-        spacing = np.ldexp(1.0, np.maximum(exponent - 1, self.least) + 1 - self.bits)
+        exponent = np.where(value == 0, self.least, np.maximum(exponent - 1, self.least))
+        spacing = np.ldexp(1.0, exponent + 1 - self.bits)
         found: Floats = np.maximum(spacing, floor)
         return found
 

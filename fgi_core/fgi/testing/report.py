@@ -150,8 +150,9 @@ class Report:
 
     def describe(self, row: Row) -> str:
         """One failing row in full."""
-        where = f"{row.subject}, {row.framework} {self.versions.get(row.framework, '')}".strip()
-        lines = [f"{where}, {row.mode}, {row.dtype}: {row.status}"]
+        framework = f"{row.framework} {self.versions.get(row.framework, '')}".strip()
+        where = [row.subject, framework, row.mode, row.dtype]
+        lines = [f"{', '.join(part for part in where if part not in ('', '*'))}: {row.status}"]
         if row.reason:
             lines.append(f"  {row.reason}")
         for failure in row.failures:
@@ -200,7 +201,7 @@ class Report:
                     dtypes,
                     str(len(ran)),
                     str(sum(row.comparisons for row in ran)),
-                    f"{distance:.2f}" if ran else "",
+                    f"{distance:.3g}" if ran else "",
                     status,
                 )
             )
