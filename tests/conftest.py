@@ -1,4 +1,4 @@
-"""Frameworks as fixtures. ``--backends torch,jax`` runs some, and fails where one is missing."""
+"""``--fgi-backends torch,jax`` selects tests by their parameter ``framework``; see fgi's plugin."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ import pytest
 import fgi
 from support import frameworks
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--backends", default="", help="only these (and NumPy), comma-separated, and all of them"
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    asked = [name for name in config.getoption("--backends").split(",") if name]
-    missing = [name for name in asked if name not in frameworks.INSTALLED]
-    if missing:
-        raise pytest.UsageError(f"--backends: not installed: {', '.join(missing)}")
+# For environments in which fgi itself is not installed.
+pytest_plugins = ["fgi.pytest_plugin"]
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -29,7 +19,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    asked = [name for name in config.getoption("--backends").split(",") if name]
+    asked = [name for name in config.getoption("fgi_backends").split(",") if name]
     if not asked:
         return
 

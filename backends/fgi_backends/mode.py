@@ -50,7 +50,7 @@ class Mode:
     """Whether a bank of functions is through in a few seconds."""
 
     def run(self, f: Function, x: Any, u: Any) -> tuple[Any, Any]:
-        return self.build(f, x, u)(x, u)
+        return self.build(self.prepare(f), x, u)(x, u)
 
 
 def direct(run: Callable[[Function, Any, Any], tuple[Any, Any]]) -> Build:

@@ -134,6 +134,12 @@ class Backend(Protocol):
 class Autodiff(Backend, Protocol):
     """A backend whose framework differentiates; trees are the framework's own (pytree, nest)."""
 
+    def device(self, kind: str, /) -> AbstractContextManager[Any]:
+        """Inside the block new arrays are on the first device of that kind: "cpu" or "cuda".
+
+        Errors: LookupError where the framework sees none.
+        """
+
     def grad(self, f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]: ...
     def value_and_grad(
         self, f: Callable[..., Any], *, argnums: int = 0, has_aux: bool = False

@@ -56,6 +56,15 @@ def double_precision() -> AbstractContextManager[Any]:
     return x64
 
 
+def device(kind: str, /) -> AbstractContextManager[Any]:
+    try:
+        first = jax.devices(kind)[0]
+    except RuntimeError:
+        raise LookupError(f"jax {version} sees no {kind} device") from None
+    on_it: AbstractContextManager[Any] = jax.default_device(first)
+    return on_it
+
+
 def dtype(name: str, /) -> Any:
     return jnp.dtype(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import ml_dtypes
@@ -64,6 +64,14 @@ def finfo(dtype: Any, /) -> Any:
 def same_shape(x: Tensor, y: Tensor, /) -> bool:
     # Dimensions that are not known while tracing fit any.
     return bool(x.shape.is_compatible_with(y.shape))
+
+
+def device(kind: str, /) -> AbstractContextManager[Any]:
+    platform = {"cuda": "GPU"}.get(kind, kind.upper())
+    if not tf.config.list_physical_devices(platform):
+        raise LookupError(f"tensorflow {version} sees no {kind} device")
+    on_it: AbstractContextManager[Any] = tf.device(f"/{platform}:0")
+    return on_it
 
 
 def dtype(name: str, /) -> Any:

@@ -15,19 +15,21 @@ from ..mode import Build, Function, Mode, direct, table
 __all__ = ["MODES"]
 
 Pair = tuple[Any, Any]
+# A gradient that is lost is reported as zero, as in the other frameworks.
+ZERO = tf.UnconnectedGradients.ZERO
 
 
 def reverse(f: Function, x: Tensor, u: Tensor) -> Pair:
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = f(x)
-    return y, tape.gradient(y, x, u)
+    return y, tape.gradient(y, x, u, unconnected_gradients=ZERO)
 
 
 def forward(f: Function, x: Tensor, u: Tensor) -> Pair:
     with tf.autodiff.ForwardAccumulator(x, u) as accumulator:
         y = f(x)
-    return y, accumulator.jvp(y)
+    return y, accumulator.jvp(y, unconnected_gradients=ZERO)
 
 
 def batched(f: Function, x: Tensor, u: Tensor) -> Pair:

@@ -57,6 +57,12 @@ def differentiating() -> bool:
     return torch.is_grad_enabled() or forward_ad._current_level >= 0 or is_tracing()
 
 
+def device(kind: str, /) -> torch.device:
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise LookupError(f"torch {version} sees no {kind} device")
+    return torch.device(kind)
+
+
 def sign(x: Tensor, /) -> Tensor:
     # torch.sign gives 0 at NaN, the array API and the other frameworks NaN.
     return torch.where(x.detach().isnan(), x.detach(), torch.sign(x))

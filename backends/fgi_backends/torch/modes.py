@@ -24,7 +24,9 @@ Pair = tuple[Tensor, Tensor]
 def reverse(f: Function, x: Tensor, u: Tensor) -> Pair:
     x = x.detach().clone().requires_grad_()
     y = f(x)
-    (dx,) = torch.autograd.grad(y, x, u)
+    if not y.requires_grad:
+        return y, torch.zeros_like(x)
+    (dx,) = torch.autograd.grad(y, x, u, materialize_grads=True)
     return y.detach(), dx
 
 

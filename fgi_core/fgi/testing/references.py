@@ -63,6 +63,8 @@ class Expected:
     """The smallest ulp of a slope."""
     slack: float
     """How far a slope may be off wherever it is, as it is a difference of larger numbers."""
+    jump: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    """Where the slope jumps, at x itself, so that its neighbours say nothing about it."""
     second: Floats | None
     """NaN where it cannot be had."""
 
@@ -115,6 +117,7 @@ def expected(
         high=np.clip(high, *clip),
         floor=floor,
         slack=slack,
+        jump=_jumps(evaluate, x, key, slope),
         second=(
             second_derivative(evaluate, x, key, precision.largest)
             if spike and spike.order > 1
@@ -150,6 +153,20 @@ def _around(
     shaped = [each.reshape(len(moved), -1) for each in both]
     (value, slope) = ((np.min(each, axis=0), np.max(each, axis=0)) for each in shaped)
     return value, slope
+
+
+def _jumps(
+    evaluate: Evaluate, x: Floats, key: Floats | None, slope: Floats
+) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Whether a few ulp of float64 beside x there is another slope."""
+    step = 4 * np.spacing(np.where(np.isfinite(x), np.abs(x), 0.0))
+    keys = None if key is None else np.tile(key, 2)
+    beside = evaluate(np.concatenate([x - step, x + step]), keys)[1].reshape(2, -1)
+    slopes = np.stack([*beside, slope])
+    found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = np.ptp(slopes, axis=0) > 1e-3 * np.max(
+        np.abs(slopes), axis=0
+    )
+    return found
 
 
 def second_derivative(evaluate: Evaluate, x: Floats, key: Floats | None, largest: float) -> Floats:
