@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import custom
 from ..backend import Backend
-from ..custom import CustomJVP, _leaves, _owner, _rebuilt
+from ..custom import CustomJVP, _owner
 
 __all__ = ["assert_linear", "checking"]
 
@@ -38,7 +38,7 @@ def assert_linear(
         rule = rule.rule
     if not isinstance(primals, tuple):
         primals = (primals,)
-    leaves = list(_leaves(primals))
+    leaves = list(tree_leaves(primals))
     xp = _owner(leaves)
     rng = np.random.default_rng(seed)
 
@@ -53,8 +53,8 @@ def assert_linear(
             None if t is None else xp.astype(xp.asarray(np.asarray(t, np.float32)), x.dtype)
             for t, x in zip(tangents, leaves, strict=True)
         ]
-        result = rule(primals, _rebuilt(primals, iter(made)))
-        return [_numpy(xp, leaf) for leaf in _leaves(result)]
+        result = rule(primals, rebuilt(primals, iter(made)))
+        return [_numpy(xp, leaf) for leaf in tree_leaves(result)]
 
     def times(factor: float, tangents: list[Any]) -> list[Any]:
         return [None if t is None else factor * t for t in tangents]
@@ -124,8 +124,8 @@ def checking() -> Iterator[None]:
 
 
 def _inspect(rule: Rule, points: tuple[Any, ...]) -> None:
-    xp = _owner(list(_leaves(points)))
-    if not all(_concrete(xp, leaf) for leaf in _leaves(points)):
+    xp = _owner(list(tree_leaves(points)))
+    if not all(_concrete(xp, leaf) for leaf in tree_leaves(points)):
         return
     before, custom.inspect = custom.inspect, None  # a rule may call another
     try:
