@@ -14,6 +14,7 @@ import numpy as np
 from .. import custom
 from ..backend import Backend
 from ..custom import CustomJVP, _owner
+from ..trees import leaves as tree_leaves, rebuilt
 
 __all__ = ["assert_linear", "checking"]
 
