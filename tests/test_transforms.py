@@ -291,6 +291,9 @@ def test_torch_gradient_that_something_outside_differentiates() -> None:
     for gradient in by_w:
         assert gradient == 60
         assert torch.autograd.grad(gradient, w)[0] == 12
+    tracked = x.clone().requires_grad_()
+    (by_x,) = torch.autograd.grad(fgi.grad(lambda x: 5 * x**3)(tracked), tracked)
+    assert by_x == -60
     (value, aux), gradient = fgi.value_and_grad(lambda x: (x**2, {"x": x * 3}), has_aux=True)(x)
     assert (value, aux["x"], gradient) == (4, -6, -4)
     assert not any(found.requires_grad for found in (value, aux["x"], gradient))
