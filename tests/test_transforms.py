@@ -267,6 +267,39 @@ def spike_gradient(framework: str) -> tuple[Any, Any, Numpy]:
     return compiled, x, U * (1 / (1 + (np.pi * X) ** 2) + 3)
 
 
+def test_torch_compiles_each_of_many_functions() -> None:
+    """PyTorch gives up after so many graphs of one piece of code, which they would share."""
+    torch = pytest.importorskip("torch")
+    stats = torch._dynamo.utils.counters["stats"]
+    before = stats["unique_graphs"]
+    with torch._dynamo.config.patch(recompile_limit=2):
+        for k in range(4):
+            y = fgi.compile(eval(f"lambda x: x * {k} + 1"))(torch.tensor(X))
+            np.testing.assert_allclose(y, k * X + 1, rtol=1e-15)
+    assert stats["unique_graphs"] == before + 4
+
+
+def test_torch_gradient_that_something_outside_differentiates() -> None:
+    """d/dw d/dx (w x^3) = 3 x^2, where w is closed over, an argument, or computed from another."""
+    torch = pytest.importorskip("torch")
+    x, w = torch.tensor(-2.0, dtype=torch.float64), torch.tensor(5.0, dtype=torch.float64)
+    w.requires_grad_()
+    by_w = (
+        fgi.grad(lambda x: w * x**3)(x),
+        fgi.grad(lambda x, w: w * x**3)(x, w),
+        fgi.value_and_grad(lambda x: (3 * w) * x**3, has_aux=False)(x)[1] / 3,
+    )
+    for gradient in by_w:
+        assert gradient == 60
+        assert torch.autograd.grad(gradient, w)[0] == 12
+    tracked = x.clone().requires_grad_()
+    (by_x,) = torch.autograd.grad(fgi.grad(lambda x: 5 * x**3)(tracked), tracked)
+    assert by_x == -60
+    (value, aux), gradient = fgi.value_and_grad(lambda x: (x**2, {"x": x * 3}), has_aux=True)(x)
+    assert (value, aux["x"], gradient) == (4, -6, -4)
+    assert not any(found.requires_grad for found in (value, aux["x"], gradient))
+
+
 @every_framework
 def test_compile_notices_another_backend(framework: str) -> None:
     gradient, x, expected = spike_gradient(framework)

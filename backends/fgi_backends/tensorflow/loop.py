@@ -71,9 +71,10 @@ def _while(step: Step, carry: Any, xs: Any, steps: int, unroll: int) -> tuple[An
 
     rounds, rest = divmod(steps - 1, unroll)
     last = steps - rest
-    _, carry, buffers = tf.while_loop(
-        lambda t, *_: t < last, body, (1, carry, buffers), maximum_iterations=rounds
-    )
+    if rounds:  # XLA refuses a loop of none
+        _, carry, buffers = tf.while_loop(
+            lambda t, *_: t < last, body, (1, carry, buffers), maximum_iterations=rounds
+        )
     for t in range(last, steps):
         carry, y = step(carry, _at(xs, t))
         buffers = write(buffers, t, y)
