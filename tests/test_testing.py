@@ -162,7 +162,8 @@ def test_the_second_derivative(framework: str) -> None:
         report = T.check(Wrong(order=2), modes=modes, **settings)
         assert len(report.failures) == 2
         assert "the gradient is lost" in report.failures[0].failures[0].cause
-        twice = T.check(fgi.surrogates.ATan(order=2), like=ATAN, modes=["grad of grad"], **settings)
+        once = fgi.surrogates.Gaussian()
+        twice = T.check(once.replace(order=2), like=once, modes=modes[:1], **settings)
         assert "although order is 1" in twice.failures[0].failures[0].cause
     finally:
         fgi.Surrogate._by_name.pop(Wrong.name)
