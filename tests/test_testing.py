@@ -32,7 +32,7 @@ FAULTS: dict[str, tuple[Callable[[Any], Any], str, str, str]] = {
     "factor": (faults.factor, "float32", "gradient", "scaled by 2.5"),
     "another slope": (faults.another_slope, "float32", "gradient", "another slope"),
     "lost": (faults.lost, "float32", "gradient", "the gradient is lost"),
-    "published": (faults.published, "float16", "gradient", "NaN where x is infinite or NaN"),
+    "published": (faults.published, "float16", "value", "NaN where x is infinite or NaN"),
     "kink": (faults.kink, "float32", "gradient", "off at kinks alone, such as x = 0.5"),
     "kink of the value": (faults.kink_value, "bfloat16", "value", "off at kinks alone"),
     "tail": (faults.tail, "float32", "gradient", "not finite where |x| is large"),

@@ -158,14 +158,14 @@ def _around(
 def _jumps(
     evaluate: Evaluate, x: Floats, key: Floats | None, slope: Floats
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Whether a few ulp of float64 beside x there is another slope."""
+    """Whether a few ulp of float64 beside x there is another slope, and not only another zero."""
     step = 4 * np.spacing(np.where(np.isfinite(x), np.abs(x), 0.0))
     keys = None if key is None else np.tile(key, 2)
     beside = evaluate(np.concatenate([x - step, x + step]), keys)[1].reshape(2, -1)
-    slopes = np.stack([*beside, slope])
-    found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = np.ptp(slopes, axis=0) > 1e-3 * np.max(
-        np.abs(slopes), axis=0
-    )
+    size = np.max(np.abs(np.stack([*beside, slope])), axis=0)
+    top = np.max(np.abs(slope), initial=0.0, where=np.isfinite(slope))
+    found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+    found = np.ptp(np.stack([*beside, slope]), axis=0) > np.maximum(1e-3 * size, 2.0**-16 * top)
     return found
 
 
