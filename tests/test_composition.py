@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,36 @@ def lacks(framework: str, program: str, way: str, how: str) -> bool:
     )
 
 
+def table() -> str:
+    """What works, for docs/derivatives.md: each cell is the cases of the test below."""
+    lines = ["| | " + " | ".join(PROGRAMS) + " |", "| --- " * (1 + len(PROGRAMS)) + "|"]
+    for way in (*FIRST, *dict.fromkeys(way for ways in WAYS.values() for way in ways)):
+        cells = [_cell(framework, way) for framework in PROGRAMS]
+        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(framework: str, way: str) -> str:
+    if way not in (*FIRST, *WAYS[framework]):
+        return "-"
+    missing = {
+        how: [name for name in PROGRAMS[framework] if lacks(framework, name, way, how)]
+        for how in BOTH
+    }
+    if framework == "torch":  # compiled, all of its programs are the loop, which alone is tried
+        missing["compiled"] = [name for name in missing["compiled"] if name == "loop"]
+    if missing["eager"] == missing["compiled"]:
+        missing = {"": missing["eager"]}
+    said = [f"{how} {', '.join(names)}".strip() for how, names in missing.items() if names]
+    return "yes, but not: " + "; ".join(said) if said else "yes"
+
+
+@pytest.mark.skipif(set(PROGRAMS) != {"torch", "jax", "tensorflow"}, reason="needs all three")
+def test_the_page_says_what_works() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "derivatives.md").read_text()
+    assert page.split("<!-- by the transform -->\n")[1].split("<!--")[0] == table()
+
+
 def cases() -> list[Any]:
     """What takes long is for ``make sweep``: all that is compiled, but for the loops that are."""
     found = []
@@ -83,8 +114,6 @@ def cases() -> list[Any]:
         for program in programs:
             for way in (*FIRST, *WAYS[framework]):
                 for how in BOTH:
-                    if (framework, way, how) == ("tensorflow", "jvp of jvp", "eager"):
-                        continue  # see the last test
                     if framework == "torch" and how == "compiled" and program != "loop":
                         continue  # to torch.compile they are all the same
                     slow = "vmap" in way or "jac" in way or "hessian" in way

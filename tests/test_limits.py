@@ -49,25 +49,3 @@ def test_torch_does_not_compile_forward_over_forward() -> None:
     x = torch.tensor(X)
     with pytest.raises(RuntimeError, match="refers to a single memory location"):
         forward_over_forward(lambda x: x * torch.ones_like(x))(x)
-
-
-@pytest.mark.skipif("tensorflow" not in frameworks.INSTALLED, reason="tensorflow is not installed")
-def test_tensorflow_is_wrong_about_forward_over_forward() -> None:
-    """Of plain code, in eager mode; fgi.jvp inside fgi.jvp goes another way and is right."""
-    import tensorflow as tf
-
-    def f(x: Any) -> Any:
-        m = 2 * x
-        u = 1 + m
-        return m * (u * u)
-
-    x = tf.constant(X)
-    with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as outer:
-        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as inner:
-            y = f(x)
-        dy = inner.jvp(y)
-    right = 16 + 48 * X
-    assert not np.allclose(outer.jvp(dy), right, rtol=1e-2)
-    ones = tf.ones_like(x)
-    ours = fgi.jvp(lambda x: fgi.jvp(f, (x,), (ones,))[1], (x,), (ones,))[1]
-    np.testing.assert_allclose(ours, right, rtol=1e-14)

@@ -130,6 +130,19 @@ def exact_up_to_the_order(
 
 
 @pytest.mark.parametrize("framework", AUTODIFF)
+def test_forward_over_forward_where_an_intermediate_result_is_used_twice(framework: str) -> None:
+    """Where TensorFlow's own accumulators are wrong; test_composition.py shows them."""
+
+    def f(x: Any) -> Any:
+        m = 2 * x
+        u = 1 + m
+        return m * (u * u)
+
+    got = forward(forward(f))(frameworks.to_framework(framework, X))
+    np.testing.assert_allclose(frameworks.to_numpy(framework, got), 16 + 48 * X, rtol=1e-13)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
 def test_an_odd_order_has_the_next_even_rule(framework: str) -> None:
     x = frameworks.to_framework(framework, X)
     third, fourth = (fgi.surrogates.Gaussian(order=k) for k in (3, 4))
