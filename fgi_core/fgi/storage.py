@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,6 +114,9 @@ def from_npz(content: bytes) -> dict[str, Any]:
 
     Errors: ValueError where they are damaged, or no such file.
     """
+    import zipfile
+    import zlib
+
     import numpy as np
 
     try:
