@@ -51,7 +51,7 @@ LACKS: list[tuple[str, tuple[str, ...], set[str] | frozenset[str], tuple[str, ..
     ("jax", ("while loop",), ALL - {"jvp", "jvp of jvp", "jacfwd of jacfwd"}, BOTH,
      "no reverse mode through lax.while_loop; jet has no rule for it"),
     ("jax", ("scan", "rematerialised"), {"jet"}, BOTH, "jet has no rule for it"),
-    ("torch", ("rematerialised",), ALL - {"jvp", "jvp of jvp", "jacfwd of jacfwd",
+    ("torch", ("rematerialised",), ALL - {"grad", "jvp", "jvp of jvp", "jacfwd of jacfwd",
      "backward of backward", "autograd.functional.hessian", "autograd.functional.hvp"}, ("eager",),
      "torch.func cannot save tensors through hooks, which is how checkpoint works"),
     ("torch", ("loop", "scan", "while loop"), {"jvp of jvp", "linearize of grad",

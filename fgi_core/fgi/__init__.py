@@ -7,7 +7,7 @@ Importing this package loads no framework. ``fgi.injection`` holds the one defin
 of, ``fgi.dispatch`` the choice of a backend.
 """
 
-from typing import Any
+import typing as _typing
 
 from . import functional, networks, neurons, surrogates
 from .custom import custom_jvp
@@ -45,7 +45,7 @@ __version__ = "0.1.0"
 from_config = Surrogate.from_config
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name == "testing":  # it needs NumPy, and `import fgi` nothing
         import fgi.testing
 
