@@ -63,14 +63,22 @@ class Evidence:
         ]
         return not np.any(self.wrong & np.all(away, axis=0))
 
-    def relative(self, narrow: str) -> float:
-        """The largest relative distance, where a narrower dtype can hold the derivative."""
+    def relative(self, narrow: str, share: float = 0.0) -> float:
+        """The largest relative distance, where a narrower dtype can hold the derivative.
+
+        Infinite where fewer than that share of the derivatives are wrong, or some are not finite.
+        """
         size, of = np.abs(self.expected), PRECISIONS[narrow]
         live = self.live & self.wrong & (size > 4 * of.tiny) & (size < of.largest / 64)
-        if not live.any() or np.any(self.wrong & ~self.finite):
+        few = not live.any() or live.sum() < share * self.live.sum()
+        if few or np.any(self.wrong & ~self.finite):
             return np.inf
         wanted = (self.u * self.expected)[live]
         return float(np.max(np.abs(self.got[live] / wanted - 1)))
+
+
+MOST = 0.4
+"""A cast or a constant is seen at nearly every x; the rest are beyond the narrower dtype."""
 
 
 def _shift(e: Evidence) -> bool:
@@ -135,7 +143,7 @@ RULES: tuple[Rule, ...] = (
     (
         DERIVATIVES,
         # Where the slope is a tail it amplifies what a narrower x has lost.
-        lambda e: e.precision.bits == 53 and e.relative("float32") < 2.0**-15,
+        lambda e: e.precision.bits == 53 and e.relative("float32", MOST) < 2.0**-15,
         "as exact as float32: a float32 constant or cast in a float64 slope",
     ),
     (
@@ -153,7 +161,7 @@ RULES: tuple[Rule, ...] = (
         DERIVATIVES,
         lambda e: (
             e.precision.bits >= 24
-            and (e.relative("bfloat16") < 2.0**-6 or e.relative("float16") < 2.0**-9)
+            and (e.relative("bfloat16", MOST) < 2.0**-6 or e.relative("float16", MOST) < 2.0**-9)
         ),
         "as exact as 16 bits: a cast to float16 or bfloat16 on the way",
     ),
