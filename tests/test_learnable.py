@@ -329,7 +329,7 @@ def test_through_the_primitive_in_every_mode(framework: str, mode: str) -> None:
         return fgi.namespace(x).stack([spike(x[i]) for i, spike in enumerate(spikes)])
 
     x, u = np.stack([X[0], X[1], -X[0]]), np.stack([U[0], U[1], -3 * U[0]])
-    y, dx = MODES[framework][mode](bank, *(to_framework(framework, a) for a in (x, u)))
+    y, dx = MODES[framework][mode].run(bank, *(to_framework(framework, a) for a in (x, u)))
     np.testing.assert_array_equal(to_numpy(framework, y), x > 0)
     slopes = [[derivative(type(s), "g'(x)", v, {"x": 0}) for v in row]
               for s, row in zip(spikes, x, strict=True)]  # fmt: skip
