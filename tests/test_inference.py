@@ -181,7 +181,7 @@ def test_the_graph_in_training_is_that_of_the_formula(framework: str) -> None:
             x0 = sg(z)
             u = (x0 - 0.0) / 1.0
             d = x0 - z
-            d = d + 0.0 * tf.square(d)  # connected, as fgi.injection says
+            d = d + tf.math.multiply_no_nan(tf.square(d), tf.zeros([], d.dtype))  # fgi.injection
             return tf.cast(sg(x) > 0, x.dtype) - 1.0 * tf.exp(-0.5 * (u * u)) * d
 
         def count(f: Any) -> list[str]:
