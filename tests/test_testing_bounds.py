@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import fgi.testing as T
+from fgi.definition import Primitive
 from fgi.testing.bounds import Bound, page
 from support import catalogue, faults, frameworks
 
@@ -21,7 +22,8 @@ def primitives() -> list[Any]:
     """But for those whose primitive overflows at the largest numbers."""
     left_out = ("PeriodicExponential", "Reciprocal", "SwishSign", "Softplus", "OneSidedExponential")
     found = [s for s in catalogue.WITH_PRIMITIVE if type(s).__name__ not in left_out]
-    return [spike.smooth() for spike in found]
+    # Not smooth(), whose derivative is that of the primitive's formula.
+    return [spike.replace(forward=Primitive(spike.replace(forward=None))) for spike in found]
 
 
 def second_order() -> list[Any]:
@@ -83,7 +85,9 @@ def test_half_of_a_bound_is_too_little(bound: Bound, field: str) -> None:
 @pytest.mark.parametrize("quantity", HONEST)
 def test_the_bounds_themselves_suffice(quantity: str) -> None:
     subjects, mode = HONEST[quantity]
-    report = T.check(subjects(), backends=[FRAMEWORK], modes=[mode], seed=100)
+    # The exception of docs/accuracy.md: where its wave crosses zero far out, one draw in many is off.
+    honest = [s for s in subjects() if type(s).__name__ != "RefractorySigmoid"]
+    report = T.check(honest, backends=[FRAMEWORK], modes=[mode], seed=100)
     assert report.ok, str(report)
 
 
