@@ -85,7 +85,7 @@ def test_half_of_a_bound_is_too_little(bound: Bound, field: str) -> None:
 @pytest.mark.parametrize("quantity", HONEST)
 def test_the_bounds_themselves_suffice(quantity: str) -> None:
     subjects, mode = HONEST[quantity]
-    # The exception of docs/accuracy.md: where its wave crosses zero far out, one draw in many is off.
+    # The exception of docs/accuracy.md: far out, where its wave crosses zero, a draw may be off.
     honest = [s for s in subjects() if type(s).__name__ != "RefractorySigmoid"]
     report = T.check(honest, backends=[FRAMEWORK], modes=[mode], seed=100)
     assert report.ok, str(report)
