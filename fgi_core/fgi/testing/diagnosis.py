@@ -123,10 +123,14 @@ RULES: tuple[Rule, ...] = (
     (DERIVATIVES, lambda e: e.agrees(-e.u), "the sign is flipped"),
     (
         DERIVATIVES,
-        lambda e: e.agrees(np.ones_like(e.u)),
+        lambda e: bool(np.any(e.u != 1)) and e.agrees(np.ones_like(e.u)),
         "the upstream gradient is dropped: multiply by what comes in",
     ),
-    (DERIVATIVES, lambda e: e.agrees(e.u * e.u), "the upstream gradient is applied twice"),
+    (
+        DERIVATIVES,
+        lambda e: bool(np.any(e.u != 1)) and e.agrees(e.u * e.u),
+        "the upstream gradient is applied twice",
+    ),
     (
         DERIVATIVES,
         lambda e: e.precision.bits == 53 and e.relative() < 2.0**-18,
