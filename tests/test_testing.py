@@ -352,3 +352,32 @@ def test_precisions(name: str) -> None:
     steps = np.spacing(np.abs(inside).astype(dtype)) if name != "bfloat16" else None
     if steps is not None:
         assert np.array_equal(precision.ulp(inside), steps.astype(np.float64))
+
+
+# What stands behind
+
+
+@every_framework
+def test_the_native_mechanism_is_a_reference(
+    framework: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mechanisms = frameworks.backend(framework).mechanisms
+    name, make = next(iter(mechanisms.items()))
+    monkeypatch.setitem(mechanisms, name, lambda value, slope: make(value, lambda x: 2 * slope(x)))
+    report = T.check(ATAN, backends=[framework], modes=["eager"], dtypes=["float32"])
+    (failure,) = report.failures[0].failures
+    assert failure.quantity == "native twin"
+    assert "scaled by 0.5" in failure.cause
+
+
+@every_framework
+def test_a_stop_gradient_that_is_forgotten(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frameworks.backend(framework), "stop_gradient", lambda x: x)
+    report = T.check(ATAN, backends=[framework], modes=["eager"], dtypes=["float32"])
+    assert report.failures or report.errors
+
+
+@every_framework
+def test_a_rule_that_is_not_linear_is_named(framework: str) -> None:
+    report = T.check(faults.not_linear, backends=[framework], modes=["eager"], dtypes=["float32"])
+    assert "rule is not linear in the tangents" in report.errors[0].reason

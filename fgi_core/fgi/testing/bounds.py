@@ -46,6 +46,11 @@ DOUBLE = "the reference is a float64 too, by the same formula: exp and its like 
 DIFFERENCE = "in eps of the largest slope of the row: a difference is as exact as its terms"
 OWN = "in ulp of the largest where |x| <= 8: no definition is known, and autodiff's terms cancel"
 TWIN = "the same operations, run one by one: the same bits"
+WAVE = "a wave times an exponential: they react to x in opposite directions, and round on their own"
+BOTH = (
+    "the reference is a float64 too, so that the errors of both add up; and XLA multiplies by the "
+    "rounded reciprocal of a number"
+)
 FROZEN = "at order 1 nothing depends on x any more"
 LARGEST = "in eps of the largest of the row; order 2 differentiates the formula of the slope"
 NUMERICAL = "as above; the reference is a difference of slopes, itself good to 1e-10"
@@ -55,9 +60,10 @@ TABLE: tuple[Bound, ...] = (
     Bound("value that is computed", "*16", 0.51, 0, f"{TERMS}; {ONCE}"),
     Bound("value that is computed", "float32", 8, 1, TERMS),
     Bound("value that is computed", "float64", 8, 0, f"{TERMS}; {DOUBLE}"),
+    Bound("gradient", "float32", 32, 1, WAVE, subject="RefractorySigmoid"),
     Bound("gradient", "*16", 0.51, 0.5, ONCE),
     Bound("gradient", "float32", 4, 2, PROMISED),
-    Bound("gradient", "float64", 3, 1, DOUBLE),
+    Bound("gradient", "float64", 12, 1, BOTH),
     Bound("value of a function", "*", 2, 0, OWN),
     Bound("gradient of a function", "*", 4, 0, OWN),
     Bound("gradient that changes its sign", "*", 0.25, 0, DIFFERENCE),

@@ -136,10 +136,14 @@ RULES: tuple[Rule, ...] = (
     (DERIVATIVES, lambda e: e.agrees(-e.u), "the sign is flipped"),
     (
         DERIVATIVES,
-        lambda e: e.agrees(np.ones_like(e.u)),
+        lambda e: bool(np.any(e.u != 1)) and e.agrees(np.ones_like(e.u)),
         "the upstream gradient is dropped: multiply by what comes in",
     ),
-    (DERIVATIVES, lambda e: e.agrees(e.u * e.u), "the upstream gradient is applied twice"),
+    (
+        DERIVATIVES,
+        lambda e: bool(np.any(e.u != 1)) and e.agrees(e.u * e.u),
+        "the upstream gradient is applied twice",
+    ),
     (
         DERIVATIVES,
         # Where the slope is a tail it amplifies what a narrower x has lost.
