@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fgi
-from fgi import forward
+from fgi import forward, trees
 from support.frameworks import INSTALLED_AUTODIFF, backend, keys, load, to_framework, to_numpy
 from support.reverse import no_reverse_mode
 
@@ -266,35 +266,36 @@ def test_no_reverse_mode_runs(
 def test_forward_mode_through_a_spiking_network(framework: str, recurrent: bool) -> None:
     """u . (J v) = (J^T u) . v, with the reverse mode of the framework; and the same in each."""
     pytest.importorskip("sklearn", reason="the demo needs scikit-learn")
-    from fgi.demo import network, training
+    from fgi.demo import training
 
     rng = np.random.default_rng(0)
     xs_ = rng.uniform(0, 1, (8, 5, 8))
-    weights: dict[str, Numpy] = training.initial(8)
+    weights = training.initial(8)
     if not recurrent:
-        weights |= {"recurrent": np.zeros_like(weights["recurrent"])}
-    v_ = {name: rng.normal(size=w.shape) for name, w in weights.items()}
-    if not recurrent:
-        v_ |= {"recurrent": np.zeros_like(weights["recurrent"])}
+        del weights["hidden0"]["recurrent"]
+    v_ = trees.map(lambda w: rng.normal(size=w.shape), weights)
     u_ = rng.normal(size=(5, 10))
     spike = fgi.surrogates.Gaussian(sigma=0.5, height=0.5)
     p, v, xs, u = (into(framework, x) for x in (weights, v_, xs_, u_))
 
+    network = training.network(spike)
+
     def scores(p: Any) -> Any:
-        return network.logits(p, spike, xs)
+        return network.scores(p, xs)
 
     y, dy = fgi.jvp(scores, (p,), (v,))
-    assert 0.02 < to_numpy(framework, network.spikes(p, spike, xs)).mean() < 0.5
+    assert 0.02 < to_numpy(framework, network.apply(p, xs).spikes[0]).mean() < 0.5
     twin, pullback = fgi.vjp(scores, p)
     (dp,) = pullback(u)
     np.testing.assert_allclose(to_numpy(framework, y), to_numpy(framework, twin), rtol=1e-13)
     forward_mode = np.sum(u_ * to_numpy(framework, dy))
-    terms = {name: to_numpy(framework, dp[name]) * v_[name] for name in v_}
+    products = trees.map(lambda d, w: to_numpy(framework, d) * w, dp, v_)
+    terms = trees.named(products)
     size = sum(np.abs(term).sum() for term in terms.values())
     reverse_mode = sum(term.sum() for term in terms.values())
     np.testing.assert_allclose(forward_mode, reverse_mode, rtol=0, atol=1e-13 * size)
     # What goes through the spikes is no small part of it.
-    assert np.abs(terms["input"].sum()) > 1e-3 * size
+    assert np.abs(terms["hidden0.input"].sum()) > 1e-3 * size
     assert np.abs(forward_mode) > 1e-3 * size
 
 

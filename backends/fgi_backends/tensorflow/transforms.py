@@ -24,6 +24,8 @@ class _Forward(threading.local):
 
     def __init__(self) -> None:
         self.depth = 0
+        self.accumulators = 0
+        """Those among them that are forward modes."""
 
 
 forward = _Forward()
@@ -58,14 +60,16 @@ def jvp(
 ) -> tuple[Any, Any]:
     primals = apart(primals)
     flat = tf.nest.flatten(primals), tf.nest.flatten(tangents)
-    if forward.depth:
+    if forward.accumulators:
         return _jvp_by_tapes(f, primals, *flat)
     forward.depth += 1
+    forward.accumulators += 1
     try:
         with tf.autodiff.ForwardAccumulator(*flat) as accumulator:
             y = f(*primals)
     finally:
         forward.depth -= 1
+        forward.accumulators -= 1
     return y, accumulator.jvp(y, unconnected_gradients=ZERO)
 
 

@@ -17,6 +17,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 
 import fgi
+from fgi.data import digits
 
 Numpy = np.ndarray[Any, Any]
 
@@ -50,17 +51,8 @@ def number(x: Any) -> float:
     return float(fgi.namespace(x).to_numpy(x))
 
 
-def cross_entropy(scores: Any, labels: Any) -> Any:
-    """Mean of -log softmax(scores)[label]; ``labels`` are one-hot."""
-    xp = fgi.namespace(scores)
-    scores = scores - xp.stop_gradient(xp.max(scores, axis=1))[:, None]
-    return xp.mean(xp.log(xp.sum(xp.exp(scores), axis=1)) - xp.sum(scores * labels, axis=1))
-
-
 def images() -> tuple[Numpy, Numpy, Numpy, Numpy]:
     """Scikit-learn's digits, 64 numbers each, and labels, one-hot; then those for testing."""
-    from fgi.demo.digits import digits
-
     data = digits()
     one_hot = np.eye(10)
     train, test = (part.swapaxes(0, 1).reshape(-1, 64) for part in (data.train, data.test))

@@ -17,10 +17,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from common import Numpy, arrays, cross_entropy, images, namespace, options, save
+from common import Numpy, arrays, images, namespace, options, save
 from perceptron import scores, weights
 
 import fgi
+from fgi.networks import cross_entropy
 
 
 def flat(xp: Any, p: Any) -> Numpy:

@@ -21,12 +21,13 @@ from statistics import quantiles
 from typing import Any
 
 import numpy as np
-from common import arrays, cross_entropy, images, namespace, options, save
-from fgi.demo.digits import digits
+from common import arrays, images, namespace, options, save
 from perceptron import scores, weights
 
 import fgi
+from fgi.data import digits
 from fgi.demo import training
+from fgi.networks import cross_entropy
 
 SPIKE = fgi.surrogates.Gaussian(sigma=0.5)
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from common import Numpy, arrays, cross_entropy, images, namespace, number, options, save
+from common import Numpy, arrays, images, namespace, number, options, save
 
 import fgi
+from fgi.networks import cross_entropy
 
 
 def weights(sizes: Sequence[int], rng: np.random.Generator) -> list[tuple[Numpy, Numpy]]:

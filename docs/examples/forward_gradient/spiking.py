@@ -5,8 +5,9 @@
 No reverse pass, no graph kept over time: each step differentiates the loss along K random
 directions while the network runs, and averages (grad f . v) v. The network, adaptive recurrent
 neurons with the surrogate gradient of a spike, is that of the demo with fewer neurons
-(``fgi.demo.network``), and the optimiser is Adam: the average over steps that it keeps takes away
-variance, as several directions do. Directions come from NumPy, so that every framework sees the
+(``fgi.demo.training``), and the optimiser is Adam: the average over steps that it keeps takes away
+variance, as several directions do, and it forgets squares sooner, of which noise has more than
+gradients. Directions come from NumPy, so that every framework sees the
 same.
 """
 
@@ -18,41 +19,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from common import Numpy, arrays, cross_entropy, namespace, number, options, save
-from fgi.demo.digits import digits
-from fgi.demo.network import logits
+from common import arrays, namespace, number, options, save
 
 import fgi
+from fgi.data import digits
+from fgi.demo import training
 
 SPIKE = fgi.surrogates.Gaussian(sigma=0.5)
-
-
-def weights(hidden: int, rng: np.random.Generator) -> dict[str, Numpy]:
-    def uniform(inputs: int, outputs: int) -> Numpy:
-        return rng.uniform(-1, 1, (inputs, outputs)) / math.sqrt(inputs)
-
-    return {
-        "input": uniform(8, hidden),
-        "recurrent": uniform(hidden, hidden),
-        "bias": np.zeros(hidden),
-        "alpha": rng.normal(0, 0.5, hidden),
-        "rho": rng.normal(3, 0.5, hidden),
-        "output": uniform(hidden, 10),
-        "output bias": np.zeros(10),
-        "kappa": rng.normal(0, 0.5, 10),
-    }
-
-
-def adam(p: Any, gradient: Any, moments: Any, rate: Any, t: Any) -> tuple[Any, Any]:
-    """Kingma and Ba 2015, with 0.99 for the squares, of which noise has more than gradients."""
-    xp = fgi.namespace(rate)
-    first, second, new = {}, {}, {}
-    for name, g in gradient.items():
-        first[name] = 0.9 * moments[0][name] + 0.1 * g
-        second[name] = 0.99 * moments[1][name] + 0.01 * g * g
-        size = xp.sqrt(second[name] / (1 - 0.99**t)) + 1e-8
-        new[name] = p[name] - rate * first[name] / (1 - 0.9**t) / size
-    return new, (first, second)
 
 
 def train(
@@ -70,18 +43,18 @@ def train(
     xp = namespace(backend)
     rng = np.random.default_rng(seed)
     data = digits()
-    start = weights(hidden, rng)
+    start = training.initial(8, hidden=hidden, seed=seed)
 
     def step(p: Any, moments: Any, xs: Any, labels: Any, v: Any, rate: Any, t: Any) -> Any:
         def loss(p: Any) -> Any:
-            return cross_entropy(logits(p, SPIKE, xs), labels)
+            return training.loss(p, SPIKE, xs, labels)
 
         value, gradient = fgi.forward_gradient(loss, p, v, directions=directions)
-        return value, *adam(p, gradient, moments, rate, t)
+        return value, *training.adam(p, gradient, moments, rate, t, memory=0.99)
 
     run = step if eager else fgi.compile(step)
     p = arrays(xp, start)
-    moments = (arrays(xp, {k: 0 * w for k, w in start.items()}),) * 2
+    moments = training.zero_moments(xp, p)
     losses = []
     for t in range(steps):
         chosen = rng.permutation(data.train.shape[1])[:batch]
@@ -90,7 +63,7 @@ def train(
         now = rate * 0.5 * (1 + math.cos(math.pi * t / steps))
         value, p, moments = run(p, moments, *arrays(xp, (xs, labels, v, now, t + 1)))
         losses.append(number(value))
-    scores = xp.to_numpy(logits(p, SPIKE, arrays(xp, data.test)))
+    scores = xp.to_numpy(training.network(SPIKE).scores(p, arrays(xp, data.test)))
     return losses, float(np.mean(scores.argmax(axis=1) == data.test_labels))
 
 
