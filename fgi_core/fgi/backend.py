@@ -134,6 +134,10 @@ class Backend(Protocol):
 class Autodiff(Backend, Protocol):
     """A backend whose framework differentiates; trees are the framework's own (pytree, nest)."""
 
+    @property
+    def compiles_loops(self) -> bool:
+        """Whether ``compile`` keeps a ``scan`` inside a loop; where not, its step is compiled."""
+
     def device(self, kind: str, /) -> AbstractContextManager[Any]:
         """Inside the block new arrays are on the first device of that kind: "cpu" or "cuda".
 

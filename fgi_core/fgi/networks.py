@@ -22,7 +22,7 @@ from .injection import floating_owner
 from .neurons import LeakyIntegrator, Neuron
 from .neurons.neuron import Draw
 from .parameters import Definition, Number, choice, keyword, number
-from .transforms import scan
+from .transforms import compile, scan
 
 __all__ = ["Network", "Outputs", "Weights", "cross_entropy"]
 
@@ -145,21 +145,23 @@ class Network(Definition, name="network"):
         params[READOUT] = layer(self.readout, sizes[-2], sizes[-1], False, readout_draws or {})
         return params
 
-    def apply(self, params: Weights, xs: Array) -> Outputs:
+    def apply(self, params: Weights, xs: Array, *, compiled: bool = False) -> Outputs:
         """Readout and spikes of a sequence.
 
+        With ``compiled``, the step is compiled, as ``fgi.scan`` says: for PyTorch, where compiling
+        what is around the loop would lay out every step of it.
         Shapes: ``xs`` is (steps, batch, inputs) with at least one of each, real floating, and has
         the dtype of the parameters.
 
         Errors: TypeError for what is no such array, for parameters of another framework; ValueError
         for another rank, nothing in it, sizes that do not fit, names that no layer has.
         """
-        readout, *spikes = self._run(params, xs, record=True)
+        readout, *spikes = self._run(params, xs, record=True, compiled=compiled)
         return Outputs(readout, tuple(spikes))
 
-    def scores(self, params: Weights, xs: Array) -> Array:
+    def scores(self, params: Weights, xs: Array, *, compiled: bool = False) -> Array:
         """Class scores (batch, outputs), before any softmax. Shapes and errors: as ``apply``."""
-        (readout,) = self._run(params, xs, record=False)
+        (readout,) = self._run(params, xs, record=False, compiled=compiled)
         if self.output == "last":
             return self.gain * readout[-1]
         return self.gain * namespace(readout).mean(readout, axis=0)
@@ -180,7 +182,9 @@ class Network(Definition, name="network"):
     def _neuron(self, layer: str) -> Neuron:
         return self.readout if layer == READOUT else self.neuron
 
-    def _run(self, params: Weights, xs: Array, *, record: bool) -> tuple[Array, ...]:
+    def _run(
+        self, params: Weights, xs: Array, *, record: bool, compiled: bool
+    ) -> tuple[Array, ...]:
         xp = self._checked_inputs(params, xs)
         names = _layers(params)
         constants, start, x = {}, {}, xs[0]
@@ -211,7 +215,7 @@ class Network(Definition, name="network"):
             *spikes, readout = heard
             return after, (readout, *spikes) if record else (readout,)
 
-        _, ys = scan(step, start, xs)
+        _, ys = scan(compile(step) if compiled else step, start, xs)
         return tuple(ys)
 
     def _checked_inputs(self, params: Weights, xs: Array) -> Backend:

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array as Array
 from jax.scipy.special import erfc as erfc
 
-from .loop import scan as scan
+from .loop import compiles_loops as compiles_loops, scan as scan
 from .native import mechanisms as mechanisms
 from .transforms import (
     compile as compile,

@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["scan"]
+__all__ = ["compiles_loops", "scan"]
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
+
+compiles_loops = True
 
 
 def scan(

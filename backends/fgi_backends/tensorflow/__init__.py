@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
-from .loop import scan as scan
+from .loop import compiles_loops as compiles_loops, scan as scan
 from .native import mechanisms as mechanisms
 from .transforms import (
     compile as compile,

@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from .transforms import ZERO, apart, forward
 
-__all__ = ["scan"]
+__all__ = ["compiles_loops", "scan"]
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
+
+compiles_loops = True
 
 
 def scan(

@@ -12,9 +12,11 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from .transforms import apart, on_tape
 
-__all__ = ["scan"]
+__all__ = ["compiles_loops", "scan"]
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
+
+compiles_loops = False  # torch.compile lays out every step
 
 STEPS_PER_GRAPH = 8  # by benchmarks/time_loop.py: beyond, it is compilation that grows
 

@@ -85,7 +85,7 @@ def _phases(f: Function, p: Any, data: tuple[Any, ...], u: Tensor) -> Phases:
     leaves = pytree.tree_leaves(p)
 
     def gradient(y: Tensor) -> Any:
-        return torch.autograd.grad(y, leaves, u)
+        return torch.autograd.grad(y, leaves, u, allow_unused=True)
 
     def inference() -> float:
         with torch.no_grad():

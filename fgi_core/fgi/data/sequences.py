@@ -75,11 +75,11 @@ def checked_labels(caller: str, labels: Numbers, count: int, classes: int) -> Nu
 
 
 def batches(
-    xs: Numbers, labels: Numbers, size: int, *, classes: int, epoch: int
+    xs: Numbers, labels: Numbers, size: int, *, classes: int, epoch: int, seed: int = 0
 ) -> Iterator[tuple[Numbers, Numbers]]:
     """One pass through ``xs`` (steps, sequences, features): sequences and one-hot labels.
 
-    The order depends on ``epoch`` alone; what is left over at the end is left out.
+    The order depends on ``epoch`` and ``seed`` alone; what is left over at the end is left out.
 
     Errors: ValueError where not even one batch comes together.
     """
@@ -88,7 +88,7 @@ def batches(
             f"fgi.data.batches: size is {size}; expected 1 to {xs.shape[1]}, the number of "
             f"sequences"
         )
-    order = np.random.default_rng(epoch).permutation(xs.shape[1])
+    order = np.random.default_rng([epoch, seed]).permutation(xs.shape[1])
     for start in range(0, len(order) - size + 1, size):
         chosen = order[start : start + size]
         yield xs[:, chosen], np.eye(classes)[labels[chosen]]

@@ -24,6 +24,9 @@ class BroadDoubleGaussian(Surrogate):
         g'(x) = 0.5 * (1.15 * N(x, 0.5) - 0.3 * N(x, 3))
         N(x, d) = exp(-x**2 / (2 * d**2)) / (d * sqrt(2 * pi))
 
+    It is 0.4388 at 0. No other of the catalogue has these numbers: the narrow part of
+    ``DoubleGaussian`` weighs more than 1, and ``MultiGaussian`` displaces its broad ones.
+
     Source: the code published with Higuchi et al. 2024 (arXiv:2402.14603).
     """
 
