@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +25,7 @@ def command(named: Named, console: Console) -> Callable[..., None]:
     """The command, given how the command line reads the name of a surrogate."""
 
     def bench(
+        context: typer.Context,
         workload: Annotated[
             list[str] | None, typer.Argument(help="Only these.", show_default=False)
         ] = None,
@@ -76,9 +76,8 @@ def command(named: Named, console: Console) -> Callable[..., None]:
         names = _words(frameworks, ",") or found
         if device not in ("cpu", "cuda"):
             raise typer.BadParameter(f"unknown device {device}; expected cpu or cuda")
-        shown = [part for part in sys.argv[1:] if not part.startswith("--json")]
         try:
-            about = runner.settings(names, device, shlex.join(["fgi", *shown]))
+            about = runner.settings(names, device, _asked(context))
             groups = runner.plan(
                 frameworks=names,
                 workloads=workload,
@@ -120,6 +119,21 @@ def command(named: Named, console: Console) -> Callable[..., None]:
             console.print(f"{len(failed)} cells failed; their errors are in the rows")
 
     return bench
+
+
+def _asked(context: typer.Context) -> str:
+    """The command as it was given, without the file that the rows go to."""
+    words = ["fgi", "bench"]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name != "json":
+            value = context.params[name]
+            if parameter.param_type_name == "argument":
+                words += value
+            else:
+                words += [parameter.opts[0], *([] if value is True else [str(value)])]
+    return shlex.join(words)
 
 
 def _write_page(results: Path, console: Console) -> None:

@@ -1,0 +1,243 @@
+"""``fgi bench``: every workload at toy size, what rows have in them, and what the report makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import fgi
+from fgi.bench import measure, mechanisms, report, runner, workloads
+from fgi.cli import app
+from support.frameworks import INSTALLED_AUTODIFF, load, to_framework, to_numpy
+
+# Those that compile in a few seconds; the others by hand: fgi bench --toy.
+QUICK = {"torch": "eager", "jax": "jit", "tensorflow": "function"}
+
+every_framework = pytest.mark.parametrize("framework", INSTALLED_AUTODIFF)
+
+
+def toy(framework: str, workload: str, execution: str) -> measure.Group:
+    load(framework)
+    groups = runner.plan(
+        frameworks=[framework], workloads=[workload], executions=[execution], toy=True
+    )
+    assert groups
+    return groups[0]
+
+
+@every_framework
+@pytest.mark.parametrize("workload", workloads.WORKLOADS)
+def test_every_workload_at_toy_size(framework: str, workload: str) -> None:
+    rows = measure.measure(toy(framework, workload, QUICK[framework]), rounds=3, seconds=0)
+    by_name = {row["mechanism"]: row for row in rows}
+    xp = fgi.namespace(to_framework(framework, np.ones(1)))
+    assert {"fgi", "as published", "bypass", "f alone", "floor", *xp.mechanisms} == set(by_name)
+    for name, row in by_name.items():
+        assert "error" not in row, row
+        phases = {"inference"} if name == "f alone" else {"inference", "both"}
+        assert phases <= set(row["seconds"])
+        assert all(len(taken) == 3 and min(taken) > 0 for taken in row["seconds"].values())
+        assert row["warm-up"] > 0
+        if name not in ("f alone", "floor"):
+            assert row["differ"] == 0 < row["values"]
+    json.dumps(rows, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("framework", "execution"),
+    [("torch", "compile"), ("torch", "eager"), ("tensorflow", "XLA"), ("tensorflow", "eager")],
+)
+def test_every_execution(framework: str, execution: str) -> None:
+    if framework not in INSTALLED_AUTODIFF:
+        pytest.skip(f"{framework} is not installed")
+    rows = measure.measure(toy(framework, "elementwise", execution), rounds=3, seconds=0)
+    assert not [row for row in rows if "error" in row]
+
+
+@every_framework
+def test_mechanisms_have_the_value_and_the_slope(framework: str) -> None:
+    load(framework)
+    spike = fgi.surrogates.ATan(alpha=3.0)
+    x_ = np.array([-1.5, -0.2, 0.3, 2.0])
+    u_ = np.array([2.0, -1.0, 0.5, 3.0])
+    x, u = to_framework(framework, x_), to_framework(framework, u_)
+    for name, f in mechanisms.mechanisms(fgi.namespace(x), spike).items():
+        y, pullback = fgi.vjp(f, x)
+        np.testing.assert_array_equal(to_numpy(framework, y), x_ > 0)
+        slope = 3 / 2 / (1 + (np.pi / 2 * 3 * x_) ** 2)
+        expected = 0 * u_ if name == "f alone" else u_ * slope
+        np.testing.assert_allclose(to_numpy(framework, pullback(u)[0]), expected, rtol=1e-14)
+
+
+@every_framework
+def test_phases_compute_what_they_say(framework: str) -> None:
+    """Each phase runs the function it was given, and takes time that a larger one exceeds."""
+    load(framework)
+    clock = measure.timing(framework)
+    calls = []
+
+    def f(p: Any, x: Any) -> Any:
+        calls.append(p)
+        return p["w"] * x
+
+    p = {"w": to_framework(framework, np.array([2.0, 3.0]))}
+    x = to_framework(framework, np.array([1.0, -1.0]))
+    for execution in clock.EXECUTIONS.values():
+        if execution.absent() is not None or execution.name == "compile":
+            continue
+        calls.clear()
+        phases = execution.build(f, p, (x,), x)
+        for name, run in phases.items():
+            assert run() > 0, name
+        assert len(calls) >= (1 if len(phases) == 2 else 3)
+
+
+def test_limits_of_elementwise_work_are_passes_of_a_negation() -> None:
+    if "jax" not in INSTALLED_AUTODIFF:
+        pytest.skip("jax is not installed")
+    rows = measure.measure(toy("jax", "elementwise", "jit"), rounds=3, seconds=0)
+    floor = next(row for row in rows if row["mechanism"] == "floor")["seconds"]
+    np.testing.assert_allclose(floor["both"], 2.5 * np.array(floor["inference"]))
+
+
+def test_the_plan() -> None:
+    for name in INSTALLED_AUTODIFF:
+        load(name)
+    groups = runner.plan(frameworks=INSTALLED_AUTODIFF)
+    assert len({group.key for group in groups}) == len(groups)
+    drawn = {name for name, cls in fgi.surrogates.catalogue().items() if not cls()._is_random}
+    for framework in INSTALLED_AUTODIFF:
+        ours = [g for g in groups if g.framework == framework]
+        assert {g.workload for g in ours} == set(workloads.WORKLOADS)
+        surrogates = {json.loads(g.surrogate)["name"] for g in ours if g.size == 2**20}
+        assert surrogates == {fgi.surrogates.catalogue()[name].name for name in drawn}
+        lengths = {g.size for g in ours if g.workload == "alif"}
+        assert lengths == {28, 49, 98, 196, 392, 784}
+        assert {g.dtype for g in ours} == {"float32", "bfloat16", "float16"}
+    assert not [g for g in groups if g.execution == "compile" and g.workload == "alif"]
+    with pytest.raises(ValueError, match="unknown workload alf; expected some of elementwise, "):
+        runner.plan(frameworks=["jax"], workloads=["alf"])
+
+
+def crash(*_: Any) -> None:
+    os._exit(3)
+
+
+@pytest.fixture
+def about() -> dict[str, Any]:
+    for name in INSTALLED_AUTODIFF:
+        load(name)
+    return runner.settings(INSTALLED_AUTODIFF, "cpu", "fgi bench --toy")
+
+
+def run(groups: list[measure.Group], out: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
+    options = {"rounds": 3, "seconds": 0.0, "time_limit": 300.0, "isolate": False}
+    return runner.run(groups, out=out, about=about, **options)  # type: ignore[arg-type]
+
+
+def test_finished_groups_are_kept(
+    tmp_path: Path, about: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results.json"
+    framework = INSTALLED_AUTODIFF[0]
+    groups = runner.plan(
+        frameworks=[framework], workloads=["elementwise"], executions=[QUICK[framework]], toy=True
+    )
+    assert len(groups) == 2
+    first = run(groups[:1], out, about)
+    measured: list[str] = []
+    real: Callable[..., Any] = runner.measure
+    monkeypatch.setattr(
+        runner, "measure", lambda group, *more: measured.append(group.key) or real(group, *more)
+    )
+    rows = run(groups, out, about)
+    assert measured == [groups[1].key]
+    assert rows[: len(first)] == json.loads(json.dumps(first))
+    assert json.loads(out.read_text())["rows"] == json.loads(json.dumps(rows))
+    with pytest.raises(ValueError, match="was made with another commit; expected the same; name"):
+        run(groups, out, about | {"commit": "another"})
+
+
+def test_a_crash_is_a_row_and_the_others_go_on(
+    tmp_path: Path, about: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = INSTALLED_AUTODIFF[-1]
+    group = toy(framework, "elementwise", QUICK[framework])
+    monkeypatch.setattr(runner, "measure", crash)
+    rows = runner.run(
+        [group], out=tmp_path / "r.json", about=about, rounds=3, seconds=0, time_limit=120
+    )
+    (row,) = rows
+    assert row["error"].startswith("Crashed: the worker process ended with status 3")
+    assert "failed" in report.page({"cpu": about | {"rows": rows}})
+
+
+def test_from_the_shell(tmp_path: Path) -> None:
+    """A group in a process of its own, the summary, and the page made of the rows."""
+    framework = INSTALLED_AUTODIFF[-1]
+    out = tmp_path / "results/cpu.json"
+    shell = CliRunner()
+    asked = ["bench", "elementwise", "--toy", "--frameworks", framework, "--surrogates", "atan"]
+    asked += ["--executions", QUICK[framework], "--rounds", "3", "--json", str(out)]
+    done = shell.invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert "elementwise" in done.output
+    content = report.load(out)
+    assert {"machine", "python", "date", "commit", "command", "load average before"} <= set(content)
+    assert sorted(shlex.split(content["command"])) == sorted(["fgi", *asked[:-2]])
+    assert content["frameworks"][framework]["version"]
+    assert "threads" in content["frameworks"][framework]
+    done = shell.invoke(app, ["bench", "--report", str(out.parent)])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "No GPU results yet" in page
+    assert report.about(content) in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--device", "tpu"], "unknown device tpu; expected cpu or cuda"),
+        (["alf"], "unknown workload alf"),
+        (["--report", "nowhere"], "has no .json file"),
+        (["--surrogates", "nothing"], "is in no catalogue"),
+    ],
+)
+def test_wrong_use(arguments: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["bench", *arguments], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
+
+
+def row(mechanism: str, **seconds: list[float]) -> dict[str, Any]:
+    return {
+        "group": "g", "workload": "elementwise", "size": 1024, "dtype": "float32",
+        "surrogate": '{"name": "atan"}', "framework": "torch", "execution": "eager",
+        "mechanism": mechanism, "seconds": seconds, "differ": 0,
+    }  # fmt: skip
+
+
+def test_ratios_are_medians_of_neighbours() -> None:
+    """Not the ratio of medians: (2, 3, 4) and (1, 4, 1) have 2 for it; neighbours 2, 0.75, 4."""
+    rows = [
+        row("fgi", both=[2.0, 3.0, 4.0], inference=[1.0, 1.0, 1.0]),
+        row("autograd_function", both=[1.0, 4.0, 1.0]),
+        row("another_one", both=[8.0, 8.0, 8.0]),
+        row("as published", both=[1.0, 1.0, 1.0]),
+        row("f alone", inference=[0.5, 0.5, 0.25]),
+        row("floor", both=[1.0, 1.0, 1.0]),
+    ]
+    assert report.ratio(rows[0], rows[1], "both") == 2.0
+    (cells,) = report.summary(rows)
+    assert cells == (
+        "elementwise", "N=1024", "atan", "torch", "eager", "2.00", "autograd_function", "3.00",
+        "2.00", "3.00", "0",
+    )  # fmt: skip
