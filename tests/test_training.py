@@ -19,7 +19,7 @@ import pytest
 
 import fgi
 from fgi import trees
-from support import bptt, frameworks
+from support import bptt, frameworks, training_page
 
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
 pytest.importorskip("typer", reason="the command line needs typer")
@@ -750,3 +750,55 @@ def test_as_a_program(tmp_path: Path) -> None:
     assert "error" not in done.stderr.lower()
     assert "test accuracy" in done.stdout
     assert len(Checkpoint.read(tmp_path).history) == 1
+
+
+# What is committed
+
+
+def test_committed_runs_learned_what_the_page_says() -> None:
+    """Rows from 95 % on; pixels from 80 % on with the better neuron; each within ten minutes."""
+    runs = training_page.results()
+    found = {
+        (r["settings"]["seq_length"], r["settings"]["model"], r["settings"]["backend"]): r
+        for r in runs
+    }
+    every = ("torch", "jax", "tensorflow")
+    assert set(found) == {
+        (steps, model, name)
+        for steps, model in ((8, "alif"), (64, "alif"), (64, "brf"))
+        for name in every
+    }
+    for name in every:
+        assert found[8, "alif", name]["accuracy"] >= 0.95
+        assert max(found[64, model, name]["accuracy"] for model in ("alif", "brf")) >= 0.8
+    for run in runs:
+        assert run["seconds"] < 600
+        assert run["accuracy"] == run["history"][-1]["accuracy"]
+        of = run["settings"]
+        assert len(run["history"]) == of["epochs"]
+        now = training.settings(
+            backend=of["backend"], model=of["model"], seq_length=of["seq_length"]
+        ).to_json()
+        assert json.loads(json.dumps(now)) == of, "the recipe has changed: run it again"
+        assert {"command", "date", "machine", "threads", "python", "versions"} <= set(run)
+
+
+def test_the_page_has_the_table_of_the_committed_runs() -> None:
+    assert training_page.page() == (training_page.DOCS / "training.md").read_text()
+    text = training_page.page()
+    for run in training_page.results():
+        (version,) = run["versions"].values()
+        of = run["settings"]
+        line = rf"\| {of['seq_length']} \| {of['model'].upper()} \| \d+ \| {of['backend']} "
+        assert re.search(rf"{line}{re.escape(version)} \| {100 * run['accuracy']:.1f} % ", text)
+
+
+@pytest.mark.sweep
+@AUTODIFF
+@pytest.mark.parametrize(
+    ("model", "by", "least"), [("alif", "row", 0.95), ("alif", "pixel", 0.8), ("brf", "pixel", 0.8)]
+)
+def test_the_recipes_learn(framework: str, model: str, by: str, least: float) -> None:
+    run = training.train(training.settings(backend=framework, model=model, by=by))
+    assert run.history[-1].accuracy >= least
+    assert sum(epoch.seconds for epoch in run.history) < 600

@@ -1,4 +1,4 @@
-"""The command line: ``fgi demo``, ``train``, ``check``, and what shows the catalogue."""
+"""The command line: ``fgi demo``, ``train``, ``bench``, ``check`` and on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rich.table import Table
 
 import fgi
 
-from . import cli_check, cli_train, description
+from . import cli_bench, cli_check, cli_train, description
 from .description import Description
 from .values import Value
 
@@ -401,6 +401,7 @@ def gallery(
 
 
 app.command()(cli_check.command(_surrogate, console))
+app.command()(cli_bench.command(_surrogate, console))
 app.command()(cli_train.command(_surrogate, console))
 
 

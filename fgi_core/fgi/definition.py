@@ -110,10 +110,11 @@ class Surrogate(Definition):
         if value_only(xp):
             return self._value(xp, x, *u)
         fx = self._value(xp, xp.stop_gradient(x), *u)
-        if self.forward is not None or self.arrays:
+        arrays = self.arrays
+        if self.forward is not None or arrays:
             # What else f depends on is no argument, and has no derivative through f either.
             fx = xp.stop_gradient(fx)
-        learned = [name for name in self.learnable if hasattr(getattr(self, name), "dtype")]
+        learned = [name for name in self.learnable if name in arrays]
         if self.through == "primitive":
             y = self._bypass(xp, x, fx)
         elif learned:

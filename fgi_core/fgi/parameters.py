@@ -28,10 +28,11 @@ Number: TypeAlias = float | Array
 
 
 # Fields name their range by a word: torch.compile looks into a class whose fields hold objects no
-# further than to say that it cannot.
+# further than to say that it cannot. Ranges are comparisons: it has no math.isfinite of a number
+# that changes.
 RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "finite": ("a finite number", math.isfinite),
-    "extended": ("a number, infinite if you like", lambda v: not math.isnan(v)),
+    "finite": ("a finite number", lambda v: -math.inf < v < math.inf),
+    "extended": ("a number, infinite if you like", lambda v: -math.inf <= v <= math.inf),
     "positive": ("a number > 0", lambda v: 0 < v < math.inf),
     "unit": ("a number from 0 to 1", lambda v: 0 <= v <= 1),
 }

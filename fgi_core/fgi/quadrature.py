@@ -18,7 +18,14 @@ def nodes(order: int) -> Nodes:
     """(s, w) for each node that derivatives up to ``order`` need; none for the first alone."""
     if order == 1:
         return ()
-    n = (order + 1) // 2
+    # Counted, for PyTorch's compiler may have made the order a symbol; it takes no integer of that.
+    n = 1
+    while 2 * n < order:
+        n += 1
+    return TABLE[n] if n in TABLE else _all(n)
+
+
+def _all(n: int) -> Nodes:
     return tuple(_node(n, i) for i in range(n))
 
 
@@ -32,3 +39,8 @@ def _node(n: int, i: int) -> tuple[float, float]:
         slope = n * (x * value - before) / (x * x - 1)
         x -= value / slope
     return (1 + x) / 2, 1 / ((1 - x * x) * slope * slope)
+
+
+# Made here, not where they are used: with dynamic=True PyTorch's compiler takes even math.pi for a
+# number that may change, and works for minutes at the roots as expressions of it.
+TABLE = {n: _all(n) for n in range(1, 9)}

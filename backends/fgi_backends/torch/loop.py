@@ -101,14 +101,27 @@ def _alike(most: int) -> Callable[[int], list[int]]:
     return sizes
 
 
+def _values(step: Step) -> tuple[Any, ...]:
+    """What ``step`` closes over and is equal to others of its kind, as definitions are."""
+    cells = [cell.cell_contents for cell in getattr(step, "__closure__", None) or ()]
+    return tuple(
+        value
+        for value in cells
+        if type(value).__module__ != "builtins"
+        and not isinstance(value, Tensor)
+        and type(value).__hash__ not in (None, object.__hash__)
+    )
+
+
 def _graph_of(step: Step, size: int) -> Callable[..., tuple[Any, Any]]:
     """``_steps`` compiled for this step and size.
 
     PyTorch keeps graphs by code object, checks what a closure holds, and gives up after eight. Each
-    step and size has a code object of its own therefore; and a step that is defined anew on each
-    call, around the weights of that moment, has the graphs of before.
+    step and size has a code object of its own therefore, and so has each neuron or surrogate that
+    the step closes over; a step that is defined anew on each call, around the weights of that
+    moment, has the graphs of before.
     """
-    key = getattr(step, "__code__", step), size, torch.is_grad_enabled()
+    key = getattr(step, "__code__", step), _values(step), size, torch.is_grad_enabled()
     if key not in _compiled:
         _compiled[key] = torch.compile(apart(_steps), dynamic=False)
     compiled: Callable[..., tuple[Any, Any]] = _compiled[key]

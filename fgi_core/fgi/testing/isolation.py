@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, Any, TypeVar
 
 __all__ = ["Crashed", "Local", "TookTooLong", "Worker"]
@@ -56,8 +56,9 @@ class Local:
 class Worker:
     """One process, started on the first call and after each that went wrong."""
 
-    def __init__(self, time_limit: float) -> None:
+    def __init__(self, time_limit: float, environment: Mapping[str, str] = ENVIRONMENT) -> None:
         self.time_limit = time_limit
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[Any] = queue.Queue()
         self._said: IO[bytes] | None = None
@@ -102,7 +103,7 @@ class Worker:
             return self._process
         self.close()
         path = os.pathsep.join(p or os.getcwd() for p in sys.path)
-        environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path}
+        environment = {**self._environment, **os.environ, "PYTHONPATH": path}
         self._said = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-W", "ignore", "-c", SERVE],
