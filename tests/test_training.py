@@ -600,7 +600,7 @@ def test_a_run_and_its_files(tmp_path: Path) -> None:
         "--surrogate", "atan",
     )  # fmt: skip
     assert status == 2
-    for difference in ("hidden: 4 there, 5 given", "rate: 0.02 there, 1.0 given", "surrogate: {"):
+    for difference in ("hidden: 4 there, 5 given", "rate: 0.01 there, 1.0 given", "surrogate: {"):
         assert difference in error
     assert "batch" not in error
     assert (folder / "checkpoint.npz").read_bytes() == before
