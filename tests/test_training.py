@@ -19,7 +19,7 @@ import pytest
 
 import fgi
 from fgi import trees
-from support import bptt, frameworks
+from support import bptt, frameworks, training_page
 
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
 pytest.importorskip("typer", reason="the command line needs typer")
@@ -526,11 +526,14 @@ def test_where_and_when_frameworks_part_is_said(
 
     one, other = INSTALLED[-2:]
     step = Learner.step
+    sizes: list[float] = []
 
     def disturbed(self: Learner, *batch: Any) -> Any:
         result = step(self, *batch)
+        bias = self.params["readout"]["bias"]
+        if self.settings.backend == one and self.made == 7:
+            sizes.append(float(np.abs(fgi.convert(bias, "numpy")).max()))
         if self.settings.backend == other and self.made == 7:
-            bias = self.params["readout"]["bias"]
             self.params = {**self.params, "readout": {**self.params["readout"], "bias": bias + 3.0}}
         return result
 
@@ -541,8 +544,8 @@ def test_where_and_when_frameworks_part_is_said(
     assert (parting.backend, parting.epoch, parting.step) == (other, 2, 7)
     assert parting.what == "readout.bias"
     before, after = found.first_steps[5], found.first_steps[6]
-    largest = np.max(np.abs(found.first_steps[6].params["readout.bias"]))
-    assert before.params["readout.bias"] < 1e-9 < after.params["readout.bias"] == largest
+    assert before.params["readout.bias"] < 1e-9
+    assert after.params["readout.bias"] == pytest.approx(3.0 / sizes[0], rel=1e-6)
     assert parting.difference == after.params["readout.bias"]
     assert after.params["hidden0.input"] < 1e-9
 
@@ -600,7 +603,7 @@ def test_a_run_and_its_files(tmp_path: Path) -> None:
         "--surrogate", "atan",
     )  # fmt: skip
     assert status == 2
-    for difference in ("hidden: 4 there, 5 given", "rate: 0.02 there, 1.0 given", "surrogate: {"):
+    for difference in ("hidden: 4 there, 5 given", "rate: 0.01 there, 1.0 given", "surrogate: {"):
         assert difference in error
     assert "batch" not in error
     assert (folder / "checkpoint.npz").read_bytes() == before
@@ -750,3 +753,55 @@ def test_as_a_program(tmp_path: Path) -> None:
     assert "error" not in done.stderr.lower()
     assert "test accuracy" in done.stdout
     assert len(Checkpoint.read(tmp_path).history) == 1
+
+
+# What is committed
+
+
+def test_committed_runs_learned_what_the_page_says() -> None:
+    """Rows from 95 % on; pixels from 80 % on with the better neuron; each within ten minutes."""
+    runs = training_page.results()
+    found = {
+        (r["settings"]["seq_length"], r["settings"]["model"], r["settings"]["backend"]): r
+        for r in runs
+    }
+    every = ("torch", "jax", "tensorflow")
+    assert set(found) == {
+        (steps, model, name)
+        for steps, model in ((8, "alif"), (64, "alif"), (64, "brf"))
+        for name in every
+    }
+    for name in every:
+        assert found[8, "alif", name]["accuracy"] >= 0.95
+        assert max(found[64, model, name]["accuracy"] for model in ("alif", "brf")) >= 0.8
+    for run in runs:
+        assert run["seconds"] < 600
+        assert run["accuracy"] == run["history"][-1]["accuracy"]
+        of = run["settings"]
+        assert len(run["history"]) == of["epochs"]
+        now = training.settings(
+            backend=of["backend"], model=of["model"], seq_length=of["seq_length"]
+        ).to_json()
+        assert json.loads(json.dumps(now)) == of, "the recipe has changed: run it again"
+        assert {"command", "date", "machine", "threads", "python", "versions"} <= set(run)
+
+
+def test_the_page_has_the_table_of_the_committed_runs() -> None:
+    assert training_page.page() == (training_page.DOCS / "training.md").read_text()
+    text = training_page.page()
+    for run in training_page.results():
+        (version,) = run["versions"].values()
+        of = run["settings"]
+        line = rf"\| {of['seq_length']} \| {of['model'].upper()} \| \d+ \| {of['backend']} "
+        assert re.search(rf"{line}{re.escape(version)} \| {100 * run['accuracy']:.1f} % ", text)
+
+
+@pytest.mark.sweep
+@AUTODIFF
+@pytest.mark.parametrize(
+    ("model", "by", "least"), [("alif", "row", 0.95), ("alif", "pixel", 0.8), ("brf", "pixel", 0.8)]
+)
+def test_the_recipes_learn(framework: str, model: str, by: str, least: float) -> None:
+    run = training.train(training.settings(backend=framework, model=model, by=by))
+    assert run.history[-1].accuracy >= least
+    assert sum(epoch.seconds for epoch in run.history) < 600

@@ -92,7 +92,9 @@ def command(named: Named, console: Console) -> Callable[..., None]:
         ] = None,
     ) -> None:
         """Train a spiking network on digits or MNIST; exit status 0: done, 2: not, and why."""
+        # TensorFlow says much when it starts, and most of it about oneDNN.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
         given: dict[str, Any] = {
             "backend": backend, "model": model, "data": data, "by": by, "seq_length": seq_length,
             "permuted": permuted, "recipe": recipe, "surrogate": surrogate, "hidden": hidden,

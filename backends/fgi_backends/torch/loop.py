@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
@@ -109,7 +109,8 @@ def _values(step: Step) -> tuple[Any, ...]:
         for value in cells
         if type(value).__module__ != "builtins"
         and not isinstance(value, Tensor)
-        and type(value).__hash__ not in (None, object.__hash__)
+        and isinstance(value, Hashable)
+        and type(value).__hash__ is not object.__hash__
     )
 
 

@@ -24,6 +24,7 @@ from common import arrays, namespace, number, options, save
 import fgi
 from fgi.data import digits
 from fgi.demo import training
+from fgi.training.optimiser import adam, zero_moments
 
 SPIKE = fgi.surrogates.Gaussian(sigma=0.5)
 
@@ -50,11 +51,11 @@ def train(
             return training.loss(p, SPIKE, xs, labels)
 
         value, gradient = fgi.forward_gradient(loss, p, v, directions=directions)
-        return value, *training.adam(p, gradient, moments, rate, t, memory=0.99)
+        return value, *adam(p, gradient, moments, rate, t, memory=0.99)
 
     run = step if eager else fgi.compile(step)
     p = arrays(xp, start)
-    moments = training.zero_moments(xp, p)
+    moments = zero_moments(p)
     losses = []
     for t in range(steps):
         chosen = rng.permutation(data.train.shape[1])[:batch]

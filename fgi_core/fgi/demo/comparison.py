@@ -16,7 +16,8 @@ from .. import trees
 from ..backend import Array, Backend
 from ..data import Sequences
 from ..definition import Surrogate
-from .training import batches, cosine_decay, initial, loss, network, update, zero_moments
+from ..training.optimiser import zero_moments
+from .training import batches, initial, loss, network, rate, update
 
 __all__ = ["Outcome", "compare"]
 
@@ -127,16 +128,16 @@ def train(
     def epoch(kind: str, state: Any, number: int) -> tuple[Any, float]:
         p, moments, t = state
         total = []
-        rate = single(np.array(cosine_decay(min(number, epochs) / epochs)))
+        now = single(np.array(rate(min(number, epochs) / epochs)))
         for xs, labels in batches(data, epoch=number):
             t += 1
             clock = single(np.array(t))
-            p, moments, value = step[kind](p, moments, single(xs), single(labels), rate, clock)
+            p, moments, value = step[kind](p, moments, single(xs), single(labels), now, clock)
             total.append(value)
         return (p, moments, t), float(np.mean([float(v) for v in total]))
 
     weights = trees.map(single, initial(data.train.shape[2]))
-    state: Any = (weights, zero_moments(xp, weights), 0)
+    state: Any = (weights, zero_moments(weights), 0)
     for number in range(epochs):
         state, value = epoch("fgi", state, number)
         outcome.losses.append(value)

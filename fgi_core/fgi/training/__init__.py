@@ -15,9 +15,9 @@ This part of the core needs NumPy.
 
 from __future__ import annotations
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, Epoch
 from .compare import Parting, compare
-from .loop import Epoch, train
+from .loop import train
 from .recipes import RECIPES
 from .sequences import sequences
 from .settings import Settings, settings

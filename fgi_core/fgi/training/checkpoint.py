@@ -59,9 +59,9 @@ class Checkpoint:
         }
         first, second = self.state.moments
         arrays = trees.named({"params": self.state.params, "first": first, "second": second})
-        text = json.dumps(about).encode()
+        arrays[ABOUT] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         buffer = io.BytesIO()
-        np.savez(buffer, **{ABOUT: np.frombuffer(text, np.uint8)}, **arrays)
+        np.savez(buffer, **arrays)
         before = path.is_file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

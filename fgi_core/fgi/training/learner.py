@@ -94,7 +94,7 @@ class Learner:
                 part = slice(start, start + EVALUATED)
                 scores = self._scores(self.params, self._placed(xs[:, part]))
                 right += hits(self.xp.to_numpy(scores), labels[part])
-        return right / xs.shape[1]
+        return right / len(labels)
 
     def state(self) -> State:
         """The parameters and moments of now, as NumPy arrays."""

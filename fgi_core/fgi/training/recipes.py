@@ -24,21 +24,42 @@ MODELS = {
 
 GAUSSIAN = {"name": "gaussian", "sigma": 0.5, "height": 0.5}
 
+# A step leaves dt = 0.01 of what comes in: without a larger current nothing fires. Frequencies from
+# less than one oscillation in 64 steps up to near 1 / dt.
+BRF = {
+    "model": "brf",
+    "epochs": 40,
+    "rate": 0.05,
+    "decay": "linear",
+    "current": 30.0,
+    "gain": 10.0,
+    "draws": {"omega": ["uniform", 5.0, 85.0], "b_off": ["uniform", 0.1, 1.0]},
+}
+
 RECIPES: Mapping[str, Mapping[str, Any]] = {
-    # A membrane that keeps half of what it had: eight steps are few.
+    # Of eight steps a membrane has to forget some at once: decays around a half.
     "alif-row": {
+        "model": "alif",
         "surrogate": GAUSSIAN,
+        "epochs": 60,
+        "batch": 32,
+        "rate": 0.01,
+        "current": 5.0,
         "gain": 10.0,
         "draws": {"alpha": ["normal", 0.0, 0.5], "rho": ["normal", 3.0, 0.5]},
         "readout_draws": {"beta": ["normal", 0.0, 0.5]},
     },
+    # One number a step: membranes of all speeds, from one step to hundreds.
     "alif-pixel": {
+        "model": "alif",
         "surrogate": GAUSSIAN,
+        "epochs": 40,
+        "current": 20.0,
         "gain": 10.0,
-        "draws": {"alpha": ["normal", 2.0, 1.0], "rho": ["normal", 3.0, 0.5]},
+        "draws": {"alpha": ["normal", 1.0, 3.0], "rho": ["normal", 3.0, 2.0]},
     },
-    "brf-row": {"model": "brf", "current": 10.0, "gain": 10.0},
-    "brf-pixel": {"model": "brf", "current": 10.0, "gain": 10.0},
+    "brf-row": BRF,
+    "brf-pixel": BRF,
     # Higuchi et al. 2024 (arXiv:2402.14603), table of the appendix and the code published with it:
     # 784 steps; 99.1 % was reached. There, the readout's decay is exp(-1 / tau), tau ~ N(20, 5):
     # about N(2.96, 0.25) before the sigmoid.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import fgi
 
+from .. import machine
 from ..dispatch import namespace, use_backend
 from ..storage import write
 from .checkpoint import Checkpoint
@@ -50,23 +49,15 @@ def _how(backends: Sequence[str], command: str) -> dict[str, Any]:
     for name in backends:
         with use_backend(name):
             versions[name] = namespace().version
+    made = machine.describe()
+    made.pop("load average before", None)  # it is over
     return {
         "command": command,
-        "date": date.today().isoformat(),
-        "machine": f"{_processor()}, {platform.machine()}, {os.cpu_count()} cores",
+        **made,
         "threads": os.environ.get("OMP_NUM_THREADS", "as the framework has it"),
-        "python": platform.python_version(),
         "fgi": fgi.__version__,
         "versions": versions,
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(s.partition(":")[2].strip() for s in lines if s.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown processor"
 
 
 def save(content: Mapping[str, Any], path: Path) -> None:
