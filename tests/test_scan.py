@@ -425,6 +425,33 @@ def test_torch_compiles_each_of_many_steps() -> None:
 
 
 @pytest.mark.usefixtures("fresh")
+def test_torch_compiles_one_step_for_each_of_many_surrogates() -> None:
+    """But once where it is only the number in an array that changes."""
+    torch = load("torch")
+    xs = torch.tensor(DRIVE[:2])
+
+    def last(spike: Any) -> Any:
+        def step(c: Any, x: Any) -> tuple[Any, Any]:
+            return c + spike.derivative(x), c
+
+        return fgi.scan(fgi.compile(step), torch.zeros_like(xs[0]), xs)[0]
+
+    def wanted(alpha: float) -> Any:
+        return sum(alpha / 2 / (1 + (np.pi / 2 * alpha * x) ** 2) for x in DRIVE[:2])
+
+    numbers = [1.5, 2.0, 2.5, 3.0]
+    with torch.no_grad(), torch._dynamo.config.patch(recompile_limit=2):
+        for k, alpha in enumerate(numbers):
+            found = last(fgi.surrogates.ATan(alpha=alpha))
+            np.testing.assert_allclose(found, wanted(alpha), rtol=1e-14)
+            assert graphs() == k + 1
+        for alpha in numbers:
+            found = last(fgi.surrogates.ATan(alpha=torch.tensor(alpha, dtype=torch.float64)))
+            np.testing.assert_allclose(found, wanted(alpha), rtol=1e-14)
+            assert graphs() == len(numbers) + 1
+
+
+@pytest.mark.usefixtures("fresh")
 def test_torch_forward_ad_and_torch_func_leave_graphs_alone() -> None:
     """Called under them, a compiled function would never be compiled again."""
     torch = load("torch")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -104,14 +105,26 @@ def _alike(most: int) -> Callable[[int], list[int]]:
 def _values(step: Step) -> tuple[Any, ...]:
     """What ``step`` closes over and is equal to others of its kind, as definitions are."""
     cells = [cell.cell_contents for cell in getattr(step, "__closure__", None) or ()]
-    return tuple(
-        value
-        for value in cells
-        if type(value).__module__ != "builtins"
-        and not isinstance(value, Tensor)
-        and isinstance(value, Hashable)
-        and type(value).__hash__ is not object.__hash__
-    )
+    return tuple(value for value in cells if _is_value(value))
+
+
+def _is_value(x: Any) -> bool:
+    """Whether ``x`` is the same in the next call: compared by its parts, none of them a tensor."""
+    if not dataclasses.is_dataclass(x) or type(x).__hash__ is object.__hash__ or _has_tensors(x):
+        return False
+    try:
+        hash(x)
+    except TypeError:
+        return False
+    return True
+
+
+def _has_tensors(x: Any) -> bool:
+    if isinstance(x, dict):
+        x = list(x.values())
+    elif dataclasses.is_dataclass(x):
+        x = [getattr(x, field.name) for field in dataclasses.fields(x)]
+    return any(map(_has_tensors, x)) if isinstance(x, list | tuple) else isinstance(x, Tensor)
 
 
 def _graph_of(step: Step, size: int) -> Callable[..., tuple[Any, Any]]:
