@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from ..backend import Array, Backend
 from ..definition import Primitive, Surrogate
-from ..formulas import bell, logistic, logistic_slope, sin_turns
-from ..parameters import Number, count, is_number, number, positive
+from ..formulas import bell, log_of, logistic, logistic_slope, sin_turns, squared
+from ..parameters import Number, count, number, positive
 from ..values import Bernoulli, Heaviside, Logistic, Ternary, Value, binary, spike_at_zero
 from .piecewise import Proportional, StraightThrough
 from .pointed import FastSigmoid
@@ -248,7 +248,7 @@ class ATan(Surrogate):
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         z = math.pi / 2 * self.alpha * x
-        return self.scale * self.alpha / 2 / (1 + z * z)
+        return self.scale * self.alpha / 2 / (1 + squared(xp, z))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         return self.scale * (xp.atan(math.pi / 2 * self.alpha * x) / math.pi + 0.5)
@@ -276,8 +276,7 @@ class Circular(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        z = x / self.alpha
-        return self.height * xp.pow(1 + z * z, -1.5)
+        return self.height * xp.pow(1 + squared(xp, x / self.alpha), -1.5)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # 1 - |z| / r without the cancellation; left of 0 that is the primitive, right of 0 two
@@ -315,17 +314,20 @@ class SquarewaveFourierSeries(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        # x is folded into a quarter of the period, which is exact as an angle is not. The sum is
-        # sin(2 n z) / (2 sin z), in which no term cancels another.
-        r = xp.remainder(abs(x), self.period)
-        r = xp.minimum(r, self.period - r)
-        turns = xp.minimum(r, self.period / 2 - r) / self.period
-        turns = xp.maximum(turns, 1e-30 * xp.ones_like(turns))
-        ratio = sin_turns(xp, 2 * self.n * turns) / xp.sin(2 * math.pi * turns)
-        return (
-            xp.where(r > self.period / 4, -2 / self.period, 2 / self.period * xp.ones_like(r))
-            * ratio
-        )
+        # x is folded into a quarter of the period, exact as an angle is not; and by selections, as
+        # where two are equal a minimum has half the derivative of each.
+        r = xp.remainder(xp.where(x < 0, -x, x), self.period)
+        r = xp.where(r > self.period / 2, self.period - r, r)
+        turns = xp.where(r > self.period / 4, self.period / 2 - r, r) / self.period
+        # In sin(2 n z) / (2 sin z) no term cancels another, but in its derivative where z is small.
+        # There all terms of the sum are positive.
+        small = turns < 1 / (16 * self.n)
+        apart = xp.where(small, 0.125, turns)
+        ratio = sin_turns(xp, 2 * self.n * apart) / xp.sin(2 * math.pi * apart)
+        angle = 2 * math.pi * xp.where(small, turns, 0.0)
+        terms = 2 * sum(xp.cos(i * angle) for i in range(1, 2 * self.n, 2))
+        sign = xp.where(r > self.period / 4, -2 / self.period, 2 / self.period * xp.ones_like(r))
+        return sign * xp.where(small, terms, ratio)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         r = xp.remainder(x, self.period)
@@ -384,7 +386,7 @@ class ExponentialEscape(Surrogate):
     def _exponential(self, xp: Backend, x: Array, factor: Number) -> Array:
         """factor * exp(x / width), or the largest number."""
         largest = float(xp.finfo(x.dtype).max)
-        exponent = x / self.width + (math.log(factor) if is_number(factor) else xp.log(factor))
+        exponent = x / self.width + log_of(xp, factor)
         inside = exponent < math.log(largest)
         return xp.where(inside, xp.exp(xp.where(inside, exponent, 0.0)), largest)
 
@@ -430,4 +432,6 @@ class SwishSign(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = self.beta * x
-        return 2 * (logistic(xp, z) + z * logistic_slope(xp, z))
+        # z s(z) s(-z) is 0 beyond, and not inf * 0.
+        near = xp.where(abs(z) < 1e4, z, 0.0)
+        return 2 * (logistic(xp, z) + near * logistic_slope(xp, near))
