@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +24,9 @@ from support import frameworks
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 
+ROOT = Path(__file__).parents[1]
+ROOTS = (str(ROOT / "fgi_core"), str(ROOT / "backends"))
+README = ROOT / "README.md"
 Library = Callable[[str], Any]
 
 HOMES = {
@@ -306,19 +311,37 @@ def test_a_library_against_the_preset(peer: Peer, library: Library) -> None:
     assert re.search(peer.says, told, re.DOTALL), told
 
 
+def shell(command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """As somebody types it, ``fgi`` being this one."""
+    return subprocess.run(
+        ["bash", "-c", f'fgi() {{ "$PYTHON" -m fgi "$@"; }}; {command} {shlex.join(options)}'],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(ROOTS)},
+    )  # fmt: skip
+
+
 def test_from_the_shell(tmp_path: Path, library: Library) -> None:
     library("spikingjelly")
-    source = "torch=spikingjelly.activation_based.surrogate:ATan(alpha=3.0)"
+    source = "'torch=spikingjelly.activation_based.surrogate:ATan(alpha=3.0)'"
+    path = tmp_path / "report.json"
     for like, status in (("spikingjelly.ATan(alpha=3)", 0), ("snntorch.atan(alpha=3)", 1)):
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "fgi", "check", source, "--like", like, "--backends", "torch",
-                "--modes", "eager", "--dtypes", "float32", "--json", str(tmp_path / "report.json"),
-            ],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = f"fgi check {source} --like '{like}'"
+        done = shell(command, "--modes", "eager", "--dtypes", "float32", "--json", str(path))
         assert done.returncode == status, done.stdout + done.stderr
-        (row,) = json.loads((tmp_path / "report.json").read_text())["rows"]
+        (row,) = json.loads(path.read_text())["rows"]
         # SpikingJelly's step is 1 at 0, snnTorch's is not.
         causes = [failure["cause"] for failure in row["failures"]]
         assert [cause.startswith("off at kinks alone") for cause in causes] == [True] * status
+
+
+def test_the_line_of_the_readme(library: Library) -> None:
+    library("snntorch")
+    lines = [line for line in README.read_text().splitlines() if "=snntorch." in line]
+    (line,) = (line.strip() for line in lines)
+    assert line.startswith("fgi check ")
+    done = shell(line, "--modes", "eager", "--dtypes", "float32")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 subjects, 512 numbers compared: 1 ok." in done.stdout
+    done = shell(line, "--modes", "eager", "--dtypes", "float64")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "the dtype is changed" in done.stdout
