@@ -135,6 +135,17 @@ def test_one_function_per_framework() -> None:
     assert "1 subjects, 512 numbers compared: 1 ok." in text
 
 
+def test_without_numpy_it_says_what_to_install() -> None:
+    program = "import sys; sys.modules['numpy'] = None; from fgi.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", "atan"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(ROOTS)},
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "fgi check needs numpy; write pip install 'fgi[testing]'" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("line", README, ids=str)
 def test_the_lines_of_the_readme(line: str, tmp_path: Path) -> None:
     """As they stand there, in one framework and mode."""

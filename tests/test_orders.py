@@ -148,6 +148,9 @@ def test_at_order_2_too_the_largest_x_has_its_slope(framework: str, way: str, dt
     """Where the slope's own derivative is made of squares that overflow, 0 * inf is NaN."""
     spikes = [scaled(type(spike), factor) for spike in ALL for factor in (1.0, 0.6, 3.0)]
     row = far_out(dtype)
+    if framework == "tensorflow" and "forward" in way:
+        # Its forward mode differentiates by constants too, and x / w**2 overflows before x does.
+        row = row[np.abs(row) < 1e3 * np.sqrt(np.finfo(dtype).max)]
     x = frameworks.to_framework(framework, np.stack([row] * len(spikes)))
 
     def derivatives(order: int, k: int) -> np.ndarray[Any, Any]:
@@ -159,11 +162,9 @@ def test_at_order_2_too_the_largest_x_has_its_slope(framework: str, way: str, dt
     first = derivatives(2, 1)
     differs = (first != derivatives(1, 1)) | np.isnan(first)
     # Of so large an x the phase is not known, and a compiler may round x - n threshold once.
-    waves = [spike.name == "periodic_exponential" for spike in spikes]
+    waves = [spike.name in ("periodic_exponential", "sawtooth_exponential") for spike in spikes]
     differs[waves] = np.isnan(first[waves])
     assert not differs.any(), [(spikes[i], row[j], first[i, j]) for i, j in np.argwhere(differs)]
-    if (framework, way) == ("tensorflow", "forward over forward"):
-        return  # made of tapes, which differentiate by constants too: x / w**2 overflows
     second = derivatives(2, 2)
     assert not np.isnan(second).any(), [
         (spikes[i], row[j]) for i, j in np.argwhere(second != second)

@@ -10,19 +10,22 @@ from .parameters import Number, is_number
 __all__ = ["bell", "log_of", "logistic", "logistic_slope", "minus_abs", "sin_turns", "squared"]
 
 
-def bell(xp: Backend, x: Array, sigma: Number) -> Array:
-    """exp(-x^2 / (2 sigma^2))."""
-    # 0 beyond 64 sigma in every dtype. A square that overflows has a derivative that does too, and
-    # 0 * inf is NaN.
-    far = 64 * sigma
-    u = xp.where(abs(x) < far, x, far) / sigma
+def bell(xp: Backend, x: Array, sigma: Number, *, bent: bool = False) -> Array:
+    """exp(-x^2 / (2 sigma^2)); ``bent``: differentiable to the end of the dtype."""
+    if bent:
+        # A square that overflows has a derivative that does too, and 0 * inf is NaN. Beyond 64
+        # sigma the result is 0 in every dtype.
+        far = 64 * sigma
+        x = xp.where(abs(x) < far, x, far)
+    u = x / sigma
     return xp.exp(-0.5 * (u * u))
 
 
-def squared(xp: Backend, z: Array) -> Array:
-    """z^2, which may be infinite while its derivative is not."""
-    far = 2 * math.sqrt(float(xp.finfo(z.dtype).max))
-    z = xp.where(abs(z) < far, z, far)
+def squared(xp: Backend, z: Array, *, bent: bool = False, ends: float = 2.0) -> Array:
+    """z^2; ``bent``: its derivative is never infinite, and 0 beyond ``ends`` sqrt(largest)."""
+    if bent:
+        far = ends * math.sqrt(float(xp.finfo(z.dtype).max))
+        z = xp.where(abs(z) < far, z, far)
     return z * z
 
 

@@ -54,7 +54,7 @@ class Gaussian(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.height * bell(xp, x - self.mu, self.sigma)
+        return self.height * bell(xp, x - self.mu, self.sigma, bent=self._bent)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         area = self.height * self.sigma * math.sqrt(2 * math.pi)
@@ -83,7 +83,9 @@ class DoubleGaussian(Surrogate):
     presets = {"fgi_reference.autograd.StepDoubleGaussianGrad": lambda: DoubleGaussian(m=2.0)}
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return (1 + self.p) * bell(xp, x, self.sigma) - self.m * self.p * bell(xp, x, self.width)
+        narrow = bell(xp, x, self.sigma, bent=self._bent)
+        wide = bell(xp, x, self.width, bent=self._bent)
+        return (1 + self.p) * narrow - self.m * self.p * wide
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         narrow = (1 + self.p) * self.sigma * xp.erfc(-x / (self.sigma * math.sqrt(2)))
@@ -136,9 +138,11 @@ class MultiGaussian(Surrogate):
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         # Each place is one subtraction from x, which is rounded once.
         left, right, wide = self.mu - self.sigma, self.mu + self.sigma, self.s * self.sigma
-        lobes = bell(xp, x - right, wide) + bell(xp, x - left, wide)
+        lobes = bell(xp, x - right, wide, bent=self._bent) + bell(
+            xp, x - left, wide, bent=self._bent
+        )
         density = self.scale / (self.sigma * math.sqrt(2 * math.pi))
-        centre = bell(xp, x - (self.mu + self.skew), self.sigma)
+        centre = bell(xp, x - (self.mu + self.skew), self.sigma, bent=self._bent)
         return density * ((1 + self.h) * centre - self.h / self.s * lobes)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
@@ -248,7 +252,7 @@ class ATan(Surrogate):
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         z = math.pi / 2 * self.alpha * x
-        return self.scale * self.alpha / 2 / (1 + squared(xp, z))
+        return self.scale * self.alpha / 2 / (1 + squared(xp, z, bent=self._bent))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         return self.scale * (xp.atan(math.pi / 2 * self.alpha * x) / math.pi + 0.5)
@@ -276,7 +280,9 @@ class Circular(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.height * xp.pow(1 + squared(xp, x / self.alpha), -1.5)
+        # Of an infinite power TensorFlow's forward mode takes a logarithm; (1 + z^2)^-1.5 is 0 before.
+        z2 = squared(xp, x / self.alpha, bent=self._bent, ends=0.5)
+        return self.height * xp.pow(1 + z2, -1.5)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # 1 - |z| / r without the cancellation; left of 0 that is the primitive, right of 0 two
