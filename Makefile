@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint sweep bench test-gpu test-ptx accuracy peers figures gallery clean
+.PHONY: demo test lint sweep bench test-gpu test-ptx test-peers check-repeated accuracy peers figures gallery clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -27,6 +27,10 @@ bench: $(READY)
 sweep: $(READY)
 	$(RUN)/python -m pytest -n 2 -m sweep
 
+# fgi check at the points of 20 fresh seeds: everything, in every mode and dtype.
+check-repeated: $(READY)
+	$(RUN)/fgi check --repeat 20 --seed $$(date +%s)
+
 # Every slope at 10,000 points, in 50 digits: docs/accuracy.md. Four minutes.
 accuracy: $(READY)
 	cd tests && ../$(RUN)/python -m support.accuracy
@@ -43,6 +47,11 @@ test-gpu:
 # and TensorFlow do not share a process.
 test-ptx: $(VENV)-ptx/ready
 	$(VENV)-ptx/bin/python -m pytest -m ptx
+
+# Other spiking libraries against the presets and neurons. In an environment of their own, as they
+# want versions of their own; each of them has to be there.
+test-peers: $(VENV)-peers/ready
+	$(VENV)-peers/bin/python -m pytest -m peers --require-peers
 
 # The README's picture and numbers.
 figures: $(READY)
@@ -65,5 +74,11 @@ $(VENV)-ptx/ready: pyproject.toml constraints.txt
 	$(VENV)-ptx/bin/python -m pip install -q -c constraints.txt --group test --group ptx
 	touch $@
 
+$(VENV)-peers/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)-peers
+	$(VENV)-peers/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(VENV)-peers/bin/python -m pip install -q -c constraints.txt --group test --group peers
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-ptx dist build demo-out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-ptx $(VENV)-peers dist build demo-out .pytest_cache .mypy_cache .ruff_cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,21 @@ from support import frameworks
 
 # For environments in which fgi itself is not installed.
 pytest_plugins = ["fgi.pytest_plugin"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-peers", action="store_true",
+        help="a library that fgi is compared with and that is missing fails instead of skipping",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def library(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """Import a module of another library, which is there or skips the test by its name."""
+    if request.config.getoption("require_peers"):
+        return importlib.import_module
+    return lambda name: pytest.importorskip(name, exc_type=ImportError)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

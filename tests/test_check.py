@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,12 @@ ROOTS = [
     str(Path(__file__).parent),
 ]
 FRAMEWORK = min(frameworks.INSTALLED_AUTODIFF)
+README = [
+    line.strip()
+    for line in (Path(__file__).parents[1] / "README.md").read_text().splitlines()
+    # The other one is of a library that is not installed here; test_peers_live.py has it.
+    if line.startswith("    fgi check") and "=snntorch." not in line
+]
 ONE = ("--backends", FRAMEWORK, "--modes", "eager", "--dtypes", "float32")
 
 
@@ -126,6 +133,31 @@ def test_one_function_per_framework() -> None:
     )
     assert status == 0, text
     assert "1 subjects, 512 numbers compared: 1 ok." in text
+
+
+def test_without_numpy_it_says_what_to_install() -> None:
+    program = "import sys; sys.modules['numpy'] = None; from fgi.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", "atan"],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(ROOTS)},
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "fgi check needs numpy; write pip install 'fgi[testing]'" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("line", README, ids=str)
+def test_the_lines_of_the_readme(line: str, tmp_path: Path) -> None:
+    """As they stand there, in one framework and mode."""
+    (tmp_path / "mymodule.py").write_text(
+        "import fgi\n\n\n@fgi.surrogate\ndef hat(x, width=1.0):\n"
+        "    xp = fgi.namespace(x)\n    return xp.maximum(1 - abs(x) / width, xp.zeros_like(x))\n"
+    )
+    command, *words = shlex.split(line, comments=True)[1:]
+    assert command == "check"
+    status, text = run(*words, *ONE, folder=tmp_path)
+    assert status == 0, text
+    assert " ok." in text
 
 
 def test_the_help_says_how_it_ends() -> None:

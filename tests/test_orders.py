@@ -129,6 +129,76 @@ def exact_up_to_the_order(
         ]
 
 
+def far_out(dtype: str) -> np.ndarray[Any, Any]:
+    """To the end of the dtype, past where squares overflow."""
+    largest = float(np.finfo(dtype).max)
+    sizes = [1e6, 1e12, *(k * np.sqrt(largest) for k in (0.3, 0.9, 1.1, 3)), largest / 3, largest]
+    return np.array([-1.0, 1.0])[:, None].dot(np.array(sizes)[None]).ravel().astype(dtype)
+
+
+def scaled(cls: type[Any], factor: float) -> Any:
+    """The surrogate with each parameter > 0 so many times its default."""
+    return cls(**{n: factor * getattr(cls(), n) for n, r in cls._ranges if r == "positive"})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_at_order_2_too_the_largest_x_has_its_slope(framework: str, way: str, dtype: str) -> None:
+    """Where the slope's own derivative is made of squares that overflow, 0 * inf is NaN."""
+    spikes = [scaled(type(spike), factor) for spike in ALL for factor in (1.0, 0.6, 3.0)]
+    row = far_out(dtype)
+    if framework == "tensorflow" and "forward" in way:
+        # Its forward mode differentiates by constants too, and x / w**2 overflows before x does.
+        row = row[np.abs(row) < 1e3 * np.sqrt(np.finfo(dtype).max)]
+    x = frameworks.to_framework(framework, np.stack([row] * len(spikes)))
+
+    def derivatives(order: int, k: int) -> np.ndarray[Any, Any]:
+        f = bank([spike.replace(order=order) for spike in spikes])
+        for d in WAYS[way](k):
+            f = d(f)
+        return frameworks.to_numpy(framework, f(x))
+
+    first = derivatives(2, 1)
+    differs = (first != derivatives(1, 1)) | np.isnan(first)
+    # Of so large an x the phase is not known, and a compiler may round x - n threshold once.
+    waves = [spike.name in ("periodic_exponential", "sawtooth_exponential") for spike in spikes]
+    differs[waves] = np.isnan(first[waves])
+    assert not differs.any(), [(spikes[i], row[j], first[i, j]) for i, j in np.argwhere(differs)]
+    second = derivatives(2, 2)
+    assert not np.isnan(second).any(), [
+        (spikes[i], row[j]) for i, j in np.argwhere(second != second)
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_a_wave_has_its_derivatives_where_it_is_folded(
+    framework: str, way: str, dtype: str
+) -> None:
+    """At each quarter of a period, beside it, and at tiny x, where a quotient would be 0 / 0."""
+    make = catalogue.CLASSES["SquarewaveFourierSeries"]
+    beside = np.array([0, 1e-30, -1e-6, 1e-3, -0.1])
+    x_ = np.concatenate([k * 2.0 + beside for k in range(-2, 4)]).astype(dtype)
+    x = frameworks.to_framework(framework, x_)
+    for n in (2, 3):
+        f: Function = make(n=n, period=8.0, order=2)
+        odd = [mpf(2 * i - 1) for i in range(1, n + 1)]
+        for k, d in enumerate(WAYS[way](2)):
+            f = d(f)
+            terms = [mp.pi / 4 * i for i in odd]
+            wanted = [
+                float(sum(mp.cos(w * mpf(float(v)) + k * mp.pi / 2) * w**k for w in terms) / 2)
+                for v in x_
+            ]
+            got = frameworks.to_numpy(framework, f(x)).astype(np.float64)
+            top = np.abs(wanted).max()
+            np.testing.assert_allclose(
+                got, wanted, rtol=0, atol=(64 * n) ** k * 64 * np.finfo(dtype).eps * top
+            )
+
+
 @pytest.mark.parametrize("framework", AUTODIFF)
 def test_forward_over_forward_where_an_intermediate_result_is_used_twice(framework: str) -> None:
     """Where TensorFlow's own accumulators are wrong; test_composition.py shows them."""

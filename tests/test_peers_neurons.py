@@ -1,7 +1,6 @@
 """Neurons against the libraries themselves, where they are installed: 100 steps and gradients.
 
-They are no part of the development environment. In one of their own, with PyTorch:
-pip install snntorch==1.0.0 spikingjelly==2.0.0 norse==1.1.0
+``make test-peers``: they are no part of the development environment.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from fgi import neurons
 torch = pytest.importorskip("torch", reason="the libraries are PyTorch's")
 
 pytestmark = [
+    pytest.mark.peers,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -26,6 +26,7 @@ pytestmark = [
 
 STEPS = 100
 Run = Callable[[Any], tuple[Any, Any]]
+Library = Callable[[str], Any]
 
 
 def ours(neuron: neurons.Neuron) -> Run:
@@ -67,9 +68,9 @@ def compare(neuron: neurons.Neuron, theirs: Run, strength: float) -> None:
 @pytest.mark.parametrize("detach_reset", [True, False])
 @pytest.mark.parametrize("tau", [2.0, 3.7])
 def test_spikingjelly_lif(
-    tau: float, detach_reset: bool, decay_input: bool, v_reset: float | None
+    tau: float, detach_reset: bool, decay_input: bool, v_reset: float | None, library: Library
 ) -> None:
-    theirs = pytest.importorskip("spikingjelly.activation_based.neuron")
+    theirs = library("spikingjelly.activation_based.neuron")
     options = {
         "tau": tau, "decay_input": decay_input, "v_threshold": 0.9, "v_reset": v_reset,
         "detach_reset": detach_reset,
@@ -84,8 +85,8 @@ def test_spikingjelly_lif(
 
 
 @pytest.mark.parametrize("v_reset", [0.0, None])
-def test_spikingjelly_if(v_reset: float | None) -> None:
-    theirs = pytest.importorskip("spikingjelly.activation_based.neuron")
+def test_spikingjelly_if(v_reset: float | None, library: Library) -> None:
+    theirs = library("spikingjelly.activation_based.neuron")
 
     def run(xs: Any) -> tuple[Any, Any]:
         node = theirs.IFNode(v_reset=v_reset)
@@ -97,8 +98,8 @@ def test_spikingjelly_if(v_reset: float | None) -> None:
 
 @pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
 @pytest.mark.parametrize("threshold", [1.0, 0.75])
-def test_snntorch_leaky(threshold: float, reset: str) -> None:
-    theirs = pytest.importorskip("snntorch")
+def test_snntorch_leaky(threshold: float, reset: str, library: Library) -> None:
+    theirs = library("snntorch")
 
     def run(xs: Any) -> tuple[Any, Any]:
         # As tensors in float64: snnTorch makes float32 of a Python number.
@@ -116,8 +117,8 @@ def test_snntorch_leaky(threshold: float, reset: str) -> None:
 
 
 @pytest.mark.parametrize("reset", ["subtract", "none"])
-def test_snntorch_synaptic(reset: str) -> None:
-    theirs = pytest.importorskip("snntorch")
+def test_snntorch_synaptic(reset: str, library: Library) -> None:
+    theirs = library("snntorch")
 
     def run(xs: Any) -> tuple[Any, Any]:
         alpha, beta = (torch.tensor(a, dtype=torch.float64) for a in (0.6, 0.7))
@@ -139,8 +140,8 @@ def norse_parameters(kind: Any, **more: float) -> Any:
     return kind(**{k: torch.tensor(v, dtype=torch.float64) for k, v in (NORSE | more).items()})
 
 
-def test_norse_lif_box() -> None:
-    theirs = pytest.importorskip("norse.torch.functional.lif_box")
+def test_norse_lif_box(library: Library) -> None:
+    theirs = library("norse.torch.functional.lif_box")
 
     def run(xs: Any) -> tuple[Any, Any]:
         p = norse_parameters(theirs.LIFBoxParameters, alpha=100.0)
@@ -153,8 +154,8 @@ def test_norse_lif_box() -> None:
     compare(neurons.preset("norse.lif_box_feed_forward_step", **NORSE), run, 3.0)
 
 
-def test_norse_lif_feed_forward() -> None:
-    theirs = pytest.importorskip("norse.torch.functional.lif")
+def test_norse_lif_feed_forward(library: Library) -> None:
+    theirs = library("norse.torch.functional.lif")
 
     def run(xs: Any) -> tuple[Any, Any]:
         p = norse_parameters(theirs.LIFParameters, tau_syn_inv=200.0, alpha=100.0)

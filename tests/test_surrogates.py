@@ -166,6 +166,27 @@ def test_the_primitive_is_the_integral_of_the_slope(spike: Any) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("framework", INSTALLED)
+def test_the_primitive_far_out(framework: str, dtype: str) -> None:
+    """To the end of the dtype: its equation, infinite where that is too large, and never NaN."""
+    eps, largest = float(np.finfo(dtype).eps), float(np.finfo(dtype).max)
+    sizes = [1e6, 1e12, *(k * np.sqrt(largest) for k in (0.3, 1.1)), largest / 3, largest]
+    x = np.array([sign * size for sign in (-1, 1) for size in sizes]).astype(dtype)
+    for spike in catalogue.WITH_PRIMITIVE:
+        with np.errstate(over="ignore", under="ignore"):
+            got = as_numpy(framework, spike, type(spike).primitive, x).astype(np.float64)
+        equation = exact.Exact(spike)
+        for at, y in zip(x.astype(np.float64), got, strict=True):
+            wanted = equation("g(x)", mp.mpf(float(at)))
+            # A wave is between two numbers, and x no surer than many periods.
+            slack = 2 if "period" in spike.parameters else 32 * eps * (1 + abs(wanted))
+            if abs(wanted) <= largest * (1 - 32 * eps):
+                assert abs(y - wanted) <= slack, (spike, at, y, float(wanted))
+            else:
+                assert y * mp.sign(wanted) >= largest * (1 - 32 * eps), (spike, at, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("framework", INSTALLED)
 def test_the_primitive_is_its_equation(framework: str, dtype: str) -> None:
     eps = np.finfo(dtype).eps
     for spike in catalogue.WITH_PRIMITIVE:

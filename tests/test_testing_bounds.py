@@ -21,19 +21,12 @@ FRAMEWORK = frameworks.INSTALLED_AUTODIFF[0]
 
 
 def primitives() -> list[Any]:
-    """But for those whose primitive overflows at the largest numbers."""
-    left_out = ("PeriodicExponential", "Reciprocal", "SwishSign", "Softplus", "OneSidedExponential")
-    found = [s for s in catalogue.WITH_PRIMITIVE if type(s).__name__ not in left_out]
+    found = catalogue.WITH_PRIMITIVE
     return [spike.replace(forward=Primitive(spike.replace(forward=None))) for spike in found]
 
 
 def second_order() -> list[Any]:
-    """But for those whose slope cannot be differentiated at each x."""
-    left_out = (
-        "DoubleGaussian", "MultiGaussian", "ATan", "SquarewaveFourierSeries", "RefractorySigmoid",
-    )  # fmt: skip
-    found = [s for s in catalogue.ALL if type(s).__name__ not in left_out]
-    return [spike.replace(order=2) for spike in found]
+    return [spike.replace(order=2) for spike in catalogue.ALL]
 
 
 def tails() -> list[Any]:

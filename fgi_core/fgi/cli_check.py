@@ -69,7 +69,7 @@ def command(named: Named, console: Console) -> Callable[..., None]:
             from . import testing
         except ModuleNotFoundError as error:
             console.print(
-                f"fgi check needs {error.name}; write pip install 'fgi[numpy]'",
+                f"fgi check needs {error.name}; write pip install 'fgi[testing]'",
                 style="red", markup=False,
             )  # fmt: skip
             raise typer.Exit(2) from error

@@ -207,6 +207,11 @@ class Surrogate(Definition):
     def _is_random(self) -> bool:
         return self.random or (self.forward is not None and getattr(self.forward, "random", False))
 
+    @property
+    def _bent(self) -> bool:
+        """Whether a derivative of the slope is asked for, by ``x`` or by a parameter."""
+        return self.order > 1 or bool(self.arrays)
+
     def _uniform(self, xp: Backend, x: Array, key: Any) -> tuple[Array, ...]:
         return uniform(type(self).__name__, xp, x, key, self._is_random)
 

@@ -5,15 +5,33 @@ from __future__ import annotations
 import math
 
 from .backend import Array, Backend
-from .parameters import Number
+from .parameters import Number, is_number
 
-__all__ = ["bell", "logistic", "logistic_slope", "minus_abs", "sin_turns"]
+__all__ = ["bell", "log_of", "logistic", "logistic_slope", "minus_abs", "sin_turns", "squared"]
 
 
-def bell(xp: Backend, x: Array, sigma: Number) -> Array:
-    """exp(-x^2 / (2 sigma^2))."""
+def bell(xp: Backend, x: Array, sigma: Number, *, bent: bool = False) -> Array:
+    """exp(-x^2 / (2 sigma^2)); ``bent``: differentiable to the end of the dtype."""
+    if bent:
+        # A square that overflows has a derivative that does too, and 0 * inf is NaN. Beyond 64
+        # sigma the result is 0 in every dtype.
+        far = 64 * sigma
+        x = xp.where(abs(x) < far, x, far)
     u = x / sigma
     return xp.exp(-0.5 * (u * u))
+
+
+def squared(xp: Backend, z: Array, *, bent: bool = False, ends: float = 2.0) -> Array:
+    """z^2; ``bent``: its derivative is never infinite, and 0 beyond ``ends`` sqrt(largest)."""
+    if bent:
+        far = ends * math.sqrt(float(xp.finfo(z.dtype).max))
+        z = xp.where(abs(z) < far, z, far)
+    return z * z
+
+
+def log_of(xp: Backend, parameter: Number) -> Number:
+    """Its logarithm, of a number > 0 or of an array."""
+    return math.log(parameter) if is_number(parameter) else xp.log(parameter)
 
 
 def logistic(xp: Backend, z: Array) -> Array:
@@ -37,5 +55,5 @@ def sin_turns(xp: Backend, t: Array) -> Array:
     """sin(2 pi t), exact to rounding near each of its zeros."""
     # What is taken off t is exact, as the angle 2 pi t is not; the rest is at most a quarter turn.
     f = t - xp.round(t)
-    size = abs(f)
-    return xp.sign(f) * xp.sin(2 * math.pi * xp.minimum(size, 0.5 - size))
+    f = xp.where(f > 0.25, 0.5 - f, xp.where(f < -0.25, -0.5 - f, f))
+    return xp.sin(2 * math.pi * f)

@@ -103,7 +103,8 @@ class PeriodicExponential(Surrogate):
         tail = xp.exp(minus_abs(xp, d) / self.width)
         period = xp.exp(-self.threshold / (2 * self.width) * xp.ones_like(x))
         part = xp.where(d < 0, tail, 2 - tail)
-        return self.width / self.threshold * (2 * (n - 1) * (1 - period) + part)
+        area = self.width / self.threshold
+        return (n - 1) * (2 * area * (1 - period)) + area * part
 
     def partials(self, xp: Backend, x: Array) -> Mapping[str, Array]:
         return {"threshold": -x / self.threshold * self.slope(xp, x)}
@@ -151,10 +152,10 @@ class SawtoothExponential(Surrogate):
         return SpikeCount(self.threshold, self.maximum).evaluate(xp, x)
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        # 2 frac(z - 1/2) - 1 with 1/2 taken off the fraction: off a large z it would be lost.
-        z = x / self.threshold
-        r = z - xp.floor(z)
-        above = 2 * self.threshold * xp.where(r < 0.5, r, r - 1)
+        # Whole thresholds are taken off x, where that is exact, and not off a quotient, which may
+        # overflow; and the half after that, as it would be lost in a large x.
+        r = xp.remainder(x, self.threshold)
+        above = 2 * xp.where(r < self.threshold / 2, r, r - self.threshold)
         d = xp.where(x > self.threshold, above, x - self.threshold)
         return self.height * xp.exp(-abs(d) / self.width)
 

@@ -499,4 +499,4 @@ class Proportional(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         above = xp.astype(x > 0, x.dtype)
-        return (above + (1 - above) * self.leak) * x * x / 2
+        return (above + (1 - above) * self.leak) * (x / 2) * x

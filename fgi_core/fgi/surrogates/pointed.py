@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from ..backend import Array, Backend
 from ..definition import Surrogate
-from ..formulas import minus_abs
+from ..formulas import log_of, minus_abs
 from ..parameters import Number, is_number, number, positive
 from ..values import GradedSpike, Heaviside, SpikeCount, spike_at_zero
 
@@ -178,7 +180,7 @@ class OneSidedFastSigmoid(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         tail = 1 / (1 - self.alpha * xp.where(x < 0, x, 0.0))
-        return self.height / self.alpha * xp.where(x < 0, tail, 1 + self.alpha * x)
+        return self.height * (tail / self.alpha + xp.where(x < 0, 0.0, x))
 
 
 class SparseFastSigmoid(Surrogate):
@@ -204,9 +206,12 @@ class SparseFastSigmoid(Surrogate):
         return xp.where(x > self.bound, self.height / q / q, 0.0)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        # F(x) - F(bound), without the cancellation where both are on one side of 0.
-        qx, qb = 1 + self.alpha * abs(x), 1 + self.alpha * abs(self.bound)
-        rise = xp.where(x * self.bound < 0, x / qx - self.bound / qb, (x - self.bound) / (qx * qb))
+        # F(x) - F(bound), without the cancellation where both are on one side of 0. Beyond ``far``
+        # F does not rise any more, and alpha x may overflow.
+        far = 2.0**80 / self.alpha
+        z = xp.where(abs(x) < far, x, far)
+        qz, qb = 1 + self.alpha * abs(z), 1 + self.alpha * abs(self.bound)
+        rise = xp.where(z * self.bound < 0, z / qz - self.bound / qb, (z - self.bound) / qz / qb)
         return self.height * xp.where(x > self.bound, rise, 0.0)
 
 
@@ -237,7 +242,11 @@ class Reciprocal(Surrogate):
         return self.height / (1 + self.alpha * abs(x))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        tail = xp.log1p(-self.alpha * minus_abs(xp, x))
+        size = -minus_abs(xp, x)
+        z = self.alpha * size
+        near = z < math.sqrt(float(xp.finfo(x.dtype).max))
+        far = xp.log(xp.where(near, 1.0, size)) + log_of(xp, self.alpha)
+        tail = xp.where(near, xp.log1p(xp.where(near, z, 0.0)), far)
         return self.height / self.alpha * xp.where(x < 0, -tail, tail)
 
 
@@ -308,6 +317,7 @@ class FakeNumericalGradient(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = self.alpha * x
-        size = -minus_abs(xp, z)
-        far = 1 + xp.log(xp.where(size < 1, 1.0, size))
-        return xp.where(size < 1, z, xp.where(x < 0, -far, far))
+        size = -minus_abs(xp, x)
+        near = abs(z) < 1
+        far = 1 + (xp.log(xp.where(near, 1 / self.alpha, size)) + log_of(xp, self.alpha))
+        return xp.where(near, z, xp.where(x < 0, -far, far))

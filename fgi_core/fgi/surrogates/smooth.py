@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from ..backend import Array, Backend
 from ..definition import Primitive, Surrogate
-from ..formulas import bell, logistic, logistic_slope, sin_turns
-from ..parameters import Number, count, is_number, number, positive
+from ..formulas import bell, log_of, logistic, logistic_slope, sin_turns, squared
+from ..parameters import Number, count, number, positive
 from ..values import Bernoulli, Heaviside, Logistic, Ternary, Value, binary, spike_at_zero
 from .piecewise import Proportional, StraightThrough
 from .pointed import FastSigmoid
@@ -54,7 +54,7 @@ class Gaussian(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.height * bell(xp, x - self.mu, self.sigma)
+        return self.height * bell(xp, x - self.mu, self.sigma, bent=self._bent)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         area = self.height * self.sigma * math.sqrt(2 * math.pi)
@@ -83,7 +83,9 @@ class DoubleGaussian(Surrogate):
     presets = {"fgi_reference.autograd.StepDoubleGaussianGrad": lambda: DoubleGaussian(m=2.0)}
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return (1 + self.p) * bell(xp, x, self.sigma) - self.m * self.p * bell(xp, x, self.width)
+        narrow = bell(xp, x, self.sigma, bent=self._bent)
+        wide = bell(xp, x, self.width, bent=self._bent)
+        return (1 + self.p) * narrow - self.m * self.p * wide
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         narrow = (1 + self.p) * self.sigma * xp.erfc(-x / (self.sigma * math.sqrt(2)))
@@ -136,9 +138,11 @@ class MultiGaussian(Surrogate):
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         # Each place is one subtraction from x, which is rounded once.
         left, right, wide = self.mu - self.sigma, self.mu + self.sigma, self.s * self.sigma
-        lobes = bell(xp, x - right, wide) + bell(xp, x - left, wide)
+        lobes = bell(xp, x - right, wide, bent=self._bent) + bell(
+            xp, x - left, wide, bent=self._bent
+        )
         density = self.scale / (self.sigma * math.sqrt(2 * math.pi))
-        centre = bell(xp, x - (self.mu + self.skew), self.sigma)
+        centre = bell(xp, x - (self.mu + self.skew), self.sigma, bent=self._bent)
         return density * ((1 + self.h) * centre - self.h / self.s * lobes)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
@@ -248,7 +252,7 @@ class ATan(Surrogate):
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         z = math.pi / 2 * self.alpha * x
-        return self.scale * self.alpha / 2 / (1 + z * z)
+        return self.scale * self.alpha / 2 / (1 + squared(xp, z, bent=self._bent))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         return self.scale * (xp.atan(math.pi / 2 * self.alpha * x) / math.pi + 0.5)
@@ -276,8 +280,9 @@ class Circular(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        z = x / self.alpha
-        return self.height * xp.pow(1 + z * z, -1.5)
+        # Of an infinite power TensorFlow's forward mode takes a logarithm; (1 + z^2)^-1.5 is 0 before.
+        z2 = squared(xp, x / self.alpha, bent=self._bent, ends=0.5)
+        return self.height * xp.pow(1 + z2, -1.5)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # 1 - |z| / r without the cancellation; left of 0 that is the primitive, right of 0 two
@@ -315,17 +320,20 @@ class SquarewaveFourierSeries(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        # x is folded into a quarter of the period, which is exact as an angle is not. The sum is
-        # sin(2 n z) / (2 sin z), in which no term cancels another.
-        r = xp.remainder(abs(x), self.period)
-        r = xp.minimum(r, self.period - r)
-        turns = xp.minimum(r, self.period / 2 - r) / self.period
-        turns = xp.maximum(turns, 1e-30 * xp.ones_like(turns))
-        ratio = sin_turns(xp, 2 * self.n * turns) / xp.sin(2 * math.pi * turns)
-        return (
-            xp.where(r > self.period / 4, -2 / self.period, 2 / self.period * xp.ones_like(r))
-            * ratio
-        )
+        # x is folded into a quarter of the period, exact as an angle is not; and by selections, as
+        # where two are equal a minimum has half the derivative of each.
+        r = xp.remainder(xp.where(x < 0, -x, x), self.period)
+        r = xp.where(r > self.period / 2, self.period - r, r)
+        turns = xp.where(r > self.period / 4, self.period / 2 - r, r) / self.period
+        # In sin(2 n z) / (2 sin z) no term cancels another, but in its derivative where z is small.
+        # There all terms of the sum are positive.
+        small = turns < 1 / (16 * self.n)
+        apart = xp.where(small, 0.125, turns)
+        ratio = sin_turns(xp, 2 * self.n * apart) / xp.sin(2 * math.pi * apart)
+        angle = 2 * math.pi * xp.where(small, turns, 0.0)
+        terms = 2 * sum(xp.cos(i * angle) for i in range(1, 2 * self.n, 2))
+        sign = xp.where(r > self.period / 4, -2 / self.period, 2 / self.period * xp.ones_like(r))
+        return sign * xp.where(small, terms, ratio)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         r = xp.remainder(x, self.period)
@@ -384,7 +392,7 @@ class ExponentialEscape(Surrogate):
     def _exponential(self, xp: Backend, x: Array, factor: Number) -> Array:
         """factor * exp(x / width), or the largest number."""
         largest = float(xp.finfo(x.dtype).max)
-        exponent = x / self.width + (math.log(factor) if is_number(factor) else xp.log(factor))
+        exponent = x / self.width + log_of(xp, factor)
         inside = exponent < math.log(largest)
         return xp.where(inside, xp.exp(xp.where(inside, exponent, 0.0)), largest)
 
@@ -430,4 +438,6 @@ class SwishSign(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = self.beta * x
-        return 2 * (logistic(xp, z) + z * logistic_slope(xp, z))
+        # z s(z) s(-z) is 0 beyond, and not inf * 0.
+        near = xp.where(abs(z) < 1e4, z, 0.0)
+        return 2 * (logistic(xp, z) + near * logistic_slope(xp, near))

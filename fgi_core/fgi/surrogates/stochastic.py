@@ -74,9 +74,10 @@ class Softplus(Surrogate):
         return self.height * logistic(xp, self.alpha * (x - self.threshold))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        z = self.alpha * (x - self.threshold)
-        tail = xp.log1p(xp.exp(minus_abs(xp, z)))
-        return self.height / self.alpha * (xp.where(z < 0, 0.0, z) + tail)
+        v = x - self.threshold
+        z = self.alpha * v
+        tail = xp.log1p(xp.exp(minus_abs(xp, z))) / self.alpha
+        return self.height * (xp.where(z < 0, 0.0, v) + tail)
 
 
 class RefractorySigmoid(Surrogate):

@@ -9,7 +9,9 @@
 ``points.py``       where it is looked at
 ``references.py``   what is right there: the definition in float64
 ``bounds.py``       how far from it a number may be, one table
-``engine.py``       one framework, mode and dtype, for many subjects at once
+``cell.py``         one framework, mode and dtype
+``engine.py``       runs a cell for many subjects at once
+``judge.py``        compares what comes out with what is right
 ``between.py``      frameworks against each other, for functions that nobody has defined
 ``diagnosis.py``    from wrong numbers to a cause
 ``report.py``       rows, tables, JSON, JUnit

@@ -15,7 +15,8 @@ from ..definition import Surrogate
 from ..dispatch import available_backends
 from . import between
 from .bounds import TABLE, Bound
-from .engine import Cell, Settings, divide, run
+from .cell import Cell, Settings
+from .engine import divide, run
 from .isolation import Crashed, Local, TookTooLong, Worker
 from .journal import Journal
 from .modes import AUTODIFF, backend, chosen

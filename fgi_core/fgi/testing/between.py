@@ -11,8 +11,8 @@ import numpy as np
 from ..dispatch import use_backend
 from . import points
 from .bounds import bound
+from .cell import Settings, numbers, of_dtype
 from .diagnosis import Evidence, diagnose
-from .engine import Settings, _array, _numbers
 from .modes import backend, modes
 from .precision import PRECISIONS, Floats
 from .report import DIFFERS, OK, Element, Failure, Row
@@ -39,10 +39,10 @@ def collect(framework: str, subjects: Sequence[Subject], settings: Settings) -> 
             function = subject.function(framework)
             if function is None:
                 continue
-            x, u = (_array(xp, a, DOUBLE) for a in _inputs(subject, settings))
+            x, u = (of_dtype(xp, a, DOUBLE) for a in _inputs(subject, settings))
             with contextlib.suppress(Exception):
                 y, dx = modes(framework)["eager"].run(function, x, u)
-                found[subject.name] = _numbers(xp, y), _numbers(xp, dx)
+                found[subject.name] = numbers(xp, y), numbers(xp, dx)
     return found
 
 

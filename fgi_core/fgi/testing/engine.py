@@ -12,7 +12,6 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,45 +20,16 @@ from fgi_backends.mode import AbsentError, Function, Mode
 
 from ..backend import Autodiff
 from ..dispatch import describe, namespace, use_backend
-from ..inference import inference_mode
 from . import points
-from .bounds import TABLE, Bound, bound, domain
-from .diagnosis import Evidence, diagnose
+from .cell import Cell, Settings, numbers, of_dtype
+from .judge import Judge, Judgement
 from .linearity import checking
 from .modes import backend, modes
-from .precision import PRECISIONS, Floats, Precision
-from .references import GRADIENT, VALUE, Evaluate, Expected, closed_form, expected
-from .report import ABSENT, DIFFERS, ERROR, OK, Element, Failure, Row
+from .precision import PRECISIONS
+from .report import ABSENT, DIFFERS, ERROR, OK, Failure, Row
 from .subjects import Subject
 
-__all__ = ["Cell", "Settings", "divide", "run"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    framework: str
-    mode: str
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is the same in every cell."""
-
-    seed: int = 0
-    repeat: int = 1
-    inputs: Floats | None = None
-    bounds: tuple[Bound, ...] = TABLE
-
-
-@dataclass
-class Judgement:
-    """What adds up to a row, over the seeds."""
-
-    comparisons: int = 0
-    ulps: float = 0.0
-    relative: float = 0.0
-    failures: list[Failure] = field(default_factory=list)
+__all__ = ["divide", "run"]
 
 
 def divide(
@@ -139,23 +109,13 @@ def _failed(subject: Subject, cell: Cell, error: Exception) -> Row:
     return _row(subject, cell, ERROR, reason=text)
 
 
-def _array(xp: Autodiff, x: Floats, precision: Precision) -> Any:
-    if precision.name != "bfloat16":
-        return xp.asarray(x.astype(precision.name))
-    return xp.astype(xp.asarray(x.astype(np.float32)), xp.dtype("bfloat16"))
-
-
-def _numbers(xp: Autodiff, x: Any) -> Floats:
-    return np.asarray(xp.to_numpy(x)).astype(np.float64)
-
-
 def contract(
     xp: Autodiff, subject: Subject, function: Callable[..., Any], cell: Cell
 ) -> Failure | None:
     """Dtype and shape are those of x, looked at before the subject is put into a bank."""
     precision = PRECISIONS[cell.dtype]
-    x = _array(xp, precision.round([-1.5, -0.25, 0.0, 0.5, 2.0]), precision)
-    keys = (_array(xp, points.keys(5, 0), precision),) if subject.random else ()
+    x = of_dtype(xp, precision.round([-1.5, -0.25, 0.0, 0.5, 2.0]), precision)
+    keys = (of_dtype(xp, points.keys(5, 0), precision),) if subject.random else ()
     y = function(x, *keys)
     if not isinstance(y, xp.Array):
         cause = f"f(x) is {describe(y)}; expected an array of {xp.name}"
@@ -209,7 +169,7 @@ def _bank(
         chance = [points.keys(len(own[0]), seed) for _ in random]
         x = np.stack([*own, *chance])
         u = np.stack([points.upstream(x.shape[1], seed + i) for i in range(rows)])
-        x_, u_ = _array(xp, x, precision), _array(xp, u, precision)
+        x_, u_ = of_dtype(xp, x, precision), of_dtype(xp, u, precision)
         if call is None:
             call = mode.build(f, x_, u_)
         y_, dx_ = call(x_, u_)
@@ -218,10 +178,10 @@ def _bank(
                 raise TypeError(f"the {quantity} is None; expected {describe(x_)}")
             if array.dtype != x_.dtype or tuple(array.shape) != tuple(x_.shape):
                 raise TypeError(f"the {quantity} is {describe(array)}; expected {describe(x_)}")
-        y, dx = _numbers(xp, y_), _numbers(xp, dx_)
+        y, dx = numbers(xp, y_), numbers(xp, dx_)
         for i, subject in enumerate(subjects):
             key = None if keys[i] is None else x[keys[i]]
-            judge = _Judge(xp, cell, mode, subject, settings, seed, x[i], u[i], key)
+            judge = Judge(xp, cell, mode, subject, settings, seed, x[i], u[i], key)
             judge.judge(y[i], dx[i], judgements[i])
     seconds = (time.perf_counter() - started) / len(subjects)
     return [
@@ -237,212 +197,3 @@ def _bank(
         )
         for subject, j in zip(subjects, judgements, strict=True)
     ]
-
-
-@dataclass
-class _Judge:
-    """Compares one row with what is expected."""
-
-    xp: Autodiff
-    cell: Cell
-    mode: Mode
-    subject: Subject
-    settings: Settings
-    seed: int
-    x: Floats
-    u: Floats
-    key: Floats | None
-
-    def bound(self, quantity: str) -> Bound:
-        cell = self.cell
-        return bound(quantity, cell.dtype, cell.mode, self.definition, self.settings.bounds)
-
-    @property
-    def definition(self) -> str:
-        return self.subject.name if self.subject.like is None else repr(self.subject.like)
-
-    @property
-    def precision(self) -> Precision:
-        return PRECISIONS[self.cell.dtype]
-
-    def judge(self, y: Floats, dx: Floats, into: Judgement) -> None:
-        spike = self.subject.like
-        evaluate = closed_form(spike) if spike else self._eager()
-        with np.errstate(all="ignore"):
-            wanted = expected(
-                evaluate,
-                spike,
-                self.x,
-                self.key,
-                self.precision,
-                self.definition,
-                self.cell.mode,
-                self.settings.bounds,
-            )
-            into.comparisons += 2 * len(self.x)
-            if self.mode.order == 1:
-                self._value(y, wanted, into)
-                self._gradient(dx, self.u, wanted, into)
-                if self.cell.mode == "eager" and self.subject.is_surrogate:
-                    self._twin(y, dx, into)
-            else:
-                self._gradient(y, np.ones_like(self.u), wanted, into)
-                self._second(dx, wanted, into)
-
-    def _eager(self) -> Evaluate:
-        """The function itself, in float64, operation by operation."""
-        function = self.subject.function(self.cell.framework)
-        eager = modes(self.cell.framework)["eager"]
-        double = PRECISIONS["float64"]
-
-        def evaluate(x: Floats, key: Floats | None) -> tuple[Floats, Floats]:
-            ones = np.ones_like(x)
-            assert function is not None
-            y, dx = eager.run(function, _array(self.xp, x, double), _array(self.xp, ones, double))
-            return _numbers(self.xp, y), _numbers(self.xp, dx)
-
-        return evaluate
-
-    def _own(self) -> Floats | None:
-        """f by the framework alone, where it is bit for bit what NumPy has."""
-        spike = self.subject.like
-        if spike is None:
-            return None
-        with inference_mode():
-            keys = () if self.key is None else (_array(self.xp, self.key, self.precision),)
-            own = _numbers(self.xp, spike(_array(self.xp, self.x, self.precision), *keys))
-        # NumPy may have no bfloat16; what computes, computes it in float32 and rounds once.
-        kind = self.cell.dtype if self.cell.dtype != "bfloat16" else "float32"
-        keys = () if self.key is None else (self.key.astype(kind),)
-        numpys = self.precision.round(spike(self.x.astype(kind), *keys))
-        normal = (self.x == 0) | ~(np.abs(self.x) < self.precision.tiny)
-        return own if np.array_equal(own[normal], numpys[normal], equal_nan=True) else None
-
-    def _numpys_slope_is(self, slope: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Where the definition has that slope in the dtype too, so that whoever follows it does."""
-        spike = self.subject.like
-        if spike is None:
-            return np.zeros(len(slope), np.bool_)
-        kind = self.precision.wide.name
-        keys = () if self.key is None else (self.key.astype(kind),)
-        x = np.where(np.isfinite(self.x), self.x, 0.0).astype(kind)
-        return np.isclose(spike.derivative(x, *keys), slope, rtol=8 * self.precision.wide.eps)
-
-    def _value(self, y: Floats, wanted: Expected, into: Judgement) -> None:
-        subnormal = (self.x != 0) & (np.abs(self.x) < self.precision.tiny)
-        own = self._own()
-        if own is None and wanted.on_grid:
-            own = wanted.value
-        if own is not None:
-            ulps = self.bound("value").ulps
-            low = high = own
-        else:
-            ulps = self.bound(VALUE[self.subject.like is not None]).ulps
-            low, high = wanted.value_low, wanted.value_high
-        distance = self._distance(y, low, high, wanted.value_floor)
-        flushed = subnormal & (y >= wanted.value_low) & (y <= wanted.value_high)
-        same = (y == low) | (np.isnan(y) & np.isnan(wanted.value)) | flushed
-        wrong = ~(same | (distance <= ulps))
-        if wanted.on_grid and self.subject.like is None:
-            # Nobody has said what f is; near 0 its own float64 shows that it is round, and what is
-            # round has a number at infinity too.
-            wrong = (wrong & (np.abs(self.x) <= 8)) | (np.isinf(self.x) & np.isnan(y))
-        self._report("value", wrong, y, np.ones_like(y), wanted.value, distance, into)
-
-    def _distance(self, got: Floats, low: Floats, high: Floats, floor: float) -> Floats:
-        """In ulp of the nearest right number; infinite for NaN."""
-        low, high = (
-            np.clip(v, -self.precision.largest, self.precision.largest) for v in (low, high)
-        )
-        nearest = np.clip(got, low, high)
-        distance = np.abs(got - nearest) / self.precision.ulp(nearest, floor)
-        return np.where(np.isnan(distance), np.inf, distance)
-
-    def _gradient(self, dx: Floats, u: Floats, wanted: Expected, into: Judgement) -> None:
-        limit = self.bound(GRADIENT[self.subject.like is not None])
-        finite = np.isfinite(self.x)
-        # Where the product overflows, or nothing is promised, the slope cannot be had back.
-        largest = np.maximum(np.abs(wanted.low), np.abs(wanted.high))
-        beyond = (largest > self.precision.largest / 16) | (
-            np.abs(self.x) > domain(self.definition)
-        )
-        slope = dx / u
-        low, high = wanted.low - wanted.slack, wanted.high + wanted.slack
-        if self.cell.mode == "eager":
-            # XLA and TensorFlow read subnormal numbers as 0.
-            normal = (self.x == 0) | ~(np.abs(self.x) < self.precision.tiny)
-            at = normal & wanted.jump & self._numpys_slope_is(wanted.slope)
-            low, high = (np.where(at, wanted.slope, end) for end in (low, high))
-        distance = self._distance(slope, low, high, wanted.floor)
-        away = np.where(np.isnan(dx) & np.isfinite(wanted.value), np.inf, 0.0)
-        if self.subject.like is not None:
-            # Of NaN, arithmetic that is not ours makes NaN.
-            theirs = np.isnan(self.x) & (not self.subject.is_surrogate)
-            away = np.where((dx == 0) | theirs, 0.0, np.inf)
-        distance = np.where(finite, np.where(beyond, 0.0, distance), away)
-        wrong = distance > limit.ulps
-        seen = finite & ~beyond & np.isfinite(distance)
-        into.ulps = max(into.ulps, float(np.max(distance, initial=0.0, where=seen)))
-        at = np.abs(slope - wanted.slope) / np.maximum(np.abs(wanted.slope), wanted.floor)
-        into.relative = max(into.relative, float(np.max(at, initial=0.0, where=seen)))
-        self._report("gradient", wrong, dx, u, wanted.slope, distance, into)
-
-    def _twin(self, y: Floats, dx: Floats, into: Judgement) -> None:
-        """The framework's own mechanism, operation by operation."""
-        if self.subject.random or self.subject.target.arrays:
-            return
-        twin = self.subject.target.native()
-        eager = modes(self.cell.framework)["eager"]
-        pair = (_array(self.xp, a, self.precision) for a in (self.x, self.u))
-        values, gradients = (_numbers(self.xp, a) for a in eager.run(twin, *pair))
-        limit = self.bound("native twin").ulps
-        for quantity, got, right in (("value", y, values), ("gradient", dx, gradients)):
-            distance = self._distance(got, right, right, self.precision.tiny)
-            same = (got == right) | (np.isnan(got) & np.isnan(right))
-            # The product with a subnormal number may be flushed or not.
-            normal = (self.x == 0) | ~(np.abs(self.x) < self.precision.tiny)
-            wrong = normal & ~(same | (distance <= limit))
-            u = np.ones_like(self.u) if quantity == "value" else self.u
-            self._report("native twin", wrong, got, u, right / u, distance, into)
-
-    def _second(self, dx: Floats, wanted: Expected, into: Judgement) -> None:
-        if wanted.second is None:
-            right = np.zeros_like(dx)
-            self._report("zero second derivative", dx != 0, dx, self.u, right, np.abs(dx), into)
-            return
-        seen = np.isfinite(wanted.second)
-        peaks = np.abs(wanted.second)
-        scale = float(np.max(peaks, initial=self.precision.tiny, where=seen))
-        distance = np.abs(dx / self.u - wanted.second) / scale
-        distance = np.where(seen, np.where(np.isnan(distance), np.inf, distance), 0.0)
-        allowed = self.bound("second derivative").ulps * self.precision.eps
-        ulps = distance / self.precision.eps
-        self._report("second derivative", distance > allowed, dx, self.u, wanted.second, ulps, into)
-
-    def _report(
-        self,
-        quantity: str,
-        wrong: np.ndarray[Any, np.dtype[np.bool_]],
-        got: Floats,
-        u: Floats,
-        right: Floats,
-        distance: Floats,
-        into: Judgement,
-    ) -> None:
-        if not wrong.any():
-            return
-        worst = int(np.argmax(np.where(wrong, distance, -1)))
-        first = int(np.argmax(wrong))
-
-        def element(i: int) -> Element:
-            numbers = (self.x[i], u[i], got[i], u[i] * right[i], distance[i])
-            return Element(*(float(v) for v in numbers))
-
-        evidence = Evidence(
-            quantity, self.precision, self.x, u, got, right, wrong, points.kinks(self.subject)
-        )
-        count, of = int(wrong.sum()), len(wrong)
-        cause = diagnose(evidence)
-        into.failures.append(
-            Failure(quantity, cause, count, of, self.seed, element(first), element(worst))
-        )
