@@ -280,7 +280,8 @@ class Circular(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        # Of an infinite power TensorFlow's forward mode takes a logarithm; (1 + z^2)^-1.5 is 0 before.
+        # TensorFlow's forward mode takes the logarithm of the base; the power is 0 before that is
+        # infinite.
         z2 = squared(xp, x / self.alpha, bent=self._bent, ends=0.5)
         return self.height * xp.pow(1 + z2, -1.5)
 
