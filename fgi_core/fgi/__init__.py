@@ -10,6 +10,7 @@ of, ``fgi.dispatch`` the choice of a backend.
 import typing as _typing
 
 from . import functional, networks, neurons, surrogates
+from .by_name import get
 from .custom import custom_jvp
 from .definition import Surrogate, surrogate
 from .dispatch import (
@@ -68,6 +69,7 @@ __all__ = [
     "forward_gradient",
     "from_config",
     "functional",
+    "get",
     "get_backend",
     "grad",
     "heaviside",
