@@ -46,12 +46,23 @@ __version__ = "0.1.0"
 from_config = Surrogate.from_config
 
 
-def __getattr__(name: str) -> _typing.Any:
-    if name == "testing":  # it needs NumPy, and `import fgi` nothing
-        import fgi.testing
+if _typing.TYPE_CHECKING:
+    from . import jax as jax, keras as keras, testing as testing, torch as torch
 
-        return fgi.testing
+# They need NumPy or a framework, and `import fgi` nothing.
+_ON_USE = ("jax", "keras", "testing", "torch")
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name in _ON_USE:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_USE})
 
 
 __all__ = [

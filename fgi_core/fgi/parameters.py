@@ -89,6 +89,17 @@ def is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+_definitions: list[type[Definition]] = []
+_listeners: list[Callable[[type[Definition]], None]] = []
+
+
+def each_definition(tell: Callable[[type[Definition]], None]) -> None:
+    """Call ``tell`` with every class of definitions: those there are, and each one to come."""
+    for definition in _definitions:
+        tell(definition)
+    _listeners.append(tell)
+
+
 @dataclass_transform(
     frozen_default=True, field_specifiers=(keyword, number, positive, unit, integer, count, choice)
 )
@@ -129,6 +140,9 @@ class Definition:
         cls.name = name if ours else f"{cls.__module__}:{cls.__qualname__}"
         if not cls.__name__.startswith("_"):
             cls._by_name[cls.name] = cls
+        _definitions.append(cls)
+        for tell in _listeners:
+            tell(cls)
 
     def __post_init__(self) -> None:
         """Check each parameter. Subclasses go on with what two parameters owe each other."""
