@@ -43,7 +43,9 @@ class Surrogate(nnx.Module):  # type: ignore[misc]
                     f"jax.Array; convert it first, for example with jax.numpy.asarray(...)"
                 )
             kind = nnx.Param if name in self.learnable else nnx.Variable
-            setattr(self, name, kind(jnp.asarray(value)))
+            # Of JAX's default dtype, as a number alone would not say.
+            dtype = jnp.result_type(float) if isinstance(value, float) else value.dtype
+            setattr(self, name, kind(jnp.asarray(value, dtype)))
 
     @property
     def spike(self) -> Any:

@@ -72,7 +72,9 @@ class Surrogate(keras.layers.Layer):  # type: ignore[misc]
     @property
     def spike(self) -> Any:
         """The surrogate, whose learned parameters are the layer's."""
-        arrays = {name: keras.ops.convert_to_tensor(getattr(self, name)) for name in self._kept}
+        # As a cast, since TensorFlow counts a variable among the tensors.
+        weights = {name: getattr(self, name) for name in self._kept}
+        arrays = {name: keras.ops.cast(w, w.dtype) for name, w in weights.items()}
         return self._mould.filled(arrays)
 
     def call(self, x: Any) -> Any:

@@ -60,11 +60,8 @@ class Surrogate(nn.Module):
         return y
 
     def extra_repr(self) -> str:
-        shown = {name: _shown(getattr(self, name)) for name in self._kept}
-        parameters = {name: repr(value) for name, value in self._mould.fixed if value is not None}
-        words = [f"{name}={text}" for name, text in (parameters | shown).items()]
-        kind = getattr(self._mould.kind, "__qualname__", "")
-        return f"{kind}({', '.join(words)}), learnable={self.learnable}"
+        now = self._mould.filled({name: getattr(self, name).detach() for name in self._kept})
+        return f"{now!r}, learnable={self.learnable}"
 
     def __prepare_scriptable__(self) -> Any:
         # A trace returned from here would replace this module in its parent, for good.
@@ -97,8 +94,3 @@ def _tensor(name: str, value: Any) -> Tensor:
         f"convert it first, for example with torch.tensor(...)"
     )
 
-
-def _shown(tensor: Tensor) -> str:
-    if tensor.ndim or tensor.is_meta:
-        return f"<{str(tensor.dtype).rpartition('.')[2]} {tuple(tensor.shape)}>"
-    return f"{tensor.item():.6g}"
