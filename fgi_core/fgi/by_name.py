@@ -14,7 +14,7 @@ from typing import Any
 from . import surrogates, values
 from .definition import Surrogate
 from .dispatch import describe
-from .parameters import Definition
+from .parameters import SHOWN, Definition
 from .presets import did_you_mean
 from .values import Value
 
@@ -56,8 +56,9 @@ def get(
     if isinstance(name, Mapping):
         return _checked(name, _from_config(name, parameters))
     if not isinstance(name, str):
+        came = repr(name) if isinstance(name, SHOWN) else describe(name)
         raise TypeError(
-            f"fgi.get: came {describe(name)}; expected a name such as 'atan', a configuration "
+            f"fgi.get: came {came}; expected a name such as 'atan', a configuration "
             f"such as {{'name': 'atan', 'alpha': 2.0}}, or a surrogate"
         )
     config = _config(name)
