@@ -34,7 +34,8 @@ floating = (*half, float32, jnp.dtype("float64"))
 
 
 def stop_gradient(x: Array, /) -> Array:
-    stopped: Array = jax.lax.stop_gradient(x)
+    # Of an array of NumPy, as jax.grad takes it, JAX gives back what is no jax.Array.
+    stopped: Array = jnp.asarray(jax.lax.stop_gradient(x))
     return stopped
 
 
