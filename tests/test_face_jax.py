@@ -28,7 +28,7 @@ ALPHA = np.array([2.5, 0.5, 1.25])
 
 
 def atan(alpha: Any) -> tuple[np.ndarray[Any, Any], ...]:
-    """y, dL/dx and dL/dalpha of L = sum u y: g' = a / 2 / (1 + (pi a x / 2)^2), dg/da = x g' / a."""
+    """y, dL/dx, dL/da of L = sum u y: g' = a / 2 / (1 + (pi a x / 2)^2) and dg/da = x g' / a."""
     slope = alpha / 2 / (1 + (math.pi / 2 * alpha * X) ** 2)
     by_alpha = U * X * slope / alpha
     return (X > 0).astype(float), U * slope, by_alpha.sum(axis=0 if np.ndim(alpha) else None)

@@ -1,4 +1,4 @@
-"""fgi.keras on PyTorch, JAX and TensorFlow: one model, its numbers in closed form, and its files."""
+"""fgi.keras on PyTorch, JAX and TensorFlow: one model, its numbers in closed form, its files."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ ALPHA = np.array([2.5, 0.5, 1.25])
 
 
 def atan(alpha: Any = ALPHA) -> tuple[np.ndarray[Any, Any], ...]:
-    """y, dL/dx and dL/dalpha of L = sum u y: g' = a / 2 / (1 + (pi a x / 2)^2), dg/da = x g' / a."""
+    """y, dL/dx, dL/da of L = sum u y: g' = a / 2 / (1 + (pi a x / 2)^2) and dg/da = x g' / a."""
     slope = alpha / 2 / (1 + (math.pi / 2 * alpha * X) ** 2)
     by_alpha = U * X * slope / alpha
     return (X > 0).astype(float), U * slope, by_alpha.sum(axis=0 if np.ndim(alpha) else None)
@@ -180,7 +180,7 @@ def test_a_state_of_a_newer_version() -> None:
     assert state._metadata["1"] == {"version": 1}
     state._metadata["1"] = {"version": 2}
     m[1].alpha.data.fill_(1.0)
-    with pytest.raises(RuntimeError, match=r"1\. has version 2; expected 1 or less; a newer fgi wr"):
+    with pytest.raises(RuntimeError, match=r"1\. has version 2; expected 1 or less; a newer fgi"):
         m.load_state_dict(state)
     state._metadata["1"] = {"version": 1}
     m.load_state_dict(before)

@@ -93,4 +93,3 @@ def _tensor(name: str, value: Any) -> Tensor:
         f"{CALLER}: {name} is a {type(value).__name__}; expected a number or a torch.Tensor; "
         f"convert it first, for example with torch.tensor(...)"
     )
-
