@@ -112,6 +112,7 @@ def test_a_saved_model_of_tensorflow_has_value_and_gradient(facts: dict[str, Any
 @every_backend
 def test_a_mixed_policy_keeps_its_dtypes(framework: str, facts: dict[str, Any]) -> None:
     assert facts[framework]["mixed"] == {
+        "steep": (X > 0).astype(float).tolist(),
         "layer": "float16",
         "weight": "float32",
         "dense": "bfloat16",

@@ -124,13 +124,15 @@ def constrained() -> list[float]:
     return found
 
 
-def mixed() -> dict[str, str]:
-    """The dtypes of results and weights under a mixed policy."""
+def mixed() -> dict[str, Any]:
+    """The dtypes of results and weights under a mixed policy, and a weight that 16 bits lack."""
     layer = fgi.keras.Surrogate(fgi.surrogates.ATan(through="primitive"), "alpha",
                                 dtype="mixed_float16")  # fmt: skip
     dense = keras.layers.Dense(3, activation=fgi.surrogates.ATan(), dtype="mixed_bfloat16")
+    steep = fgi.keras.Surrogate(fgi.surrogates.ATan(alpha=1e5), "alpha", dtype="mixed_float16")
     of = keras.backend.standardize_dtype
     return {
+        "steep": numbers(steep(X)),
         "layer": of(layer(X).dtype),
         "weight": of(layer.alpha.dtype),
         "dense": of(dense(X).dtype),
