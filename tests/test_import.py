@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,41 @@ def test_a_choice_loads_no_other_backend(framework: str) -> None:
     ).split()
     ours = {name.split(".")[1] for name in loaded if name.startswith("fgi_backends.")}
     assert ours == {framework}
+
+
+@pytest.mark.parametrize("face", ["torch", "jax", "keras"])
+def test_a_face_is_loaded_when_it_is_named(face: str) -> None:
+    pytest.importorskip(face)
+    before, after = fresh(
+        "import os, sys, warnings; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\n"
+        "warnings.simplefilter('ignore')\n"
+        f"import fgi; print({face!r} in dir(fgi), {face!r} in sys.modules)\n"
+        f"fgi.{face}; from fgi.{face} import __all__; print(*sys.modules)"
+    ).splitlines()[-2:]
+    assert before == "True False"
+    ours = {name.split(".")[1] for name in after.split() if name.startswith("fgi_backends.")}
+    assert ours - {"face"} == {face}
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a file imports, at its top or late."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(str(node.module).partition(".")[0])
+    return found
+
+
+def test_backends_and_their_faces_never_import_the_core() -> None:
+    for path in Path(ROOTS[1]).rglob("*.py"):
+        assert "fgi" not in imported(path), path
+
+
+def test_the_core_imports_a_framework_through_a_backend_alone() -> None:
+    for path in Path(ROOTS[0]).rglob("*.py"):
+        assert not imported(path) & {"torch", "jax", "tensorflow", "keras", "flax"}, path
 
 
 def test_import_leaves_the_process_as_it_was() -> None:

@@ -8,4 +8,6 @@ the core.
     transforms.py   differentiation, compilation, the time loop
     native.py       the framework's own custom-gradient mechanism
     modes.py        every way to run and differentiate a function, as data; mode.py: what one is
+    face.py         a surrogate as an object of the framework's own kind; the one beside this file:
+                    what they share; Keras, which runs on the others, has nothing else
 """

@@ -10,6 +10,7 @@ of, ``fgi.dispatch`` the choice of a backend.
 import typing as _typing
 
 from . import functional, networks, neurons, surrogates
+from .by_name import get
 from .custom import custom_jvp
 from .definition import Surrogate, surrogate
 from .dispatch import (
@@ -45,12 +46,23 @@ __version__ = "0.1.0"
 from_config = Surrogate.from_config
 
 
-def __getattr__(name: str) -> _typing.Any:
-    if name == "testing":  # it needs NumPy, and `import fgi` nothing
-        import fgi.testing
+if _typing.TYPE_CHECKING:
+    from . import jax as jax, keras as keras, testing as testing, torch as torch
 
-        return fgi.testing
+# They need NumPy or a framework, and `import fgi` nothing.
+_ON_USE = ("jax", "keras", "testing", "torch")
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name in _ON_USE:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_USE})
 
 
 __all__ = [
@@ -68,6 +80,7 @@ __all__ = [
     "forward_gradient",
     "from_config",
     "functional",
+    "get",
     "get_backend",
     "grad",
     "heaviside",

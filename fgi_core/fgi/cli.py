@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import difflib
-import inspect
-import itertools
 import json
 import math
 import os
@@ -14,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
@@ -25,7 +21,7 @@ import fgi
 
 from . import cli_bench, cli_check, cli_train, description
 from .description import Description
-from .values import Value
+from .presets import did_you_mean
 
 __all__ = ["app"]
 
@@ -43,99 +39,10 @@ class Reading(StrEnum):
 
 
 def _surrogate(text: str) -> fgi.Surrogate:
-    """A surrogate by name, by name and parameters, by a library's name, or as JSON.
-
-    atan   ATan(alpha=3)   atan:alpha=3   spikingjelly.ATan(alpha=3)   {"name": "atan", "alpha": 3}
-    """
     try:
-        made = _from_json(text) if text.startswith("{") else _from_call(text)
-    except (TypeError, ValueError) as error:
+        return fgi.get(text)
+    except (TypeError, ValueError, ImportError) as error:
         raise typer.BadParameter(str(error)) from error
-    if isinstance(made, fgi.Surrogate):
-        return made
-    raise typer.BadParameter(
-        f"{text} is a value function; expected a surrogate, whose forward it is"
-    )
-
-
-def _from_json(text: str) -> fgi.Surrogate:
-    fgi.surrogates.catalogue()  # loads what from_config knows by name
-    try:
-        return fgi.from_config(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{text} is not JSON: {error}") from error
-
-
-def _makers(inside: bool) -> dict[str, Any]:
-    """What can be called by name: presets, and classes by both their names.
-
-    A value function may share its name with a surrogate, which is then meant, except inside one.
-    """
-    found = dict(fgi.surrogates.presets())
-    kinds: list[Iterable[Any]] = [Value._by_name.values(), fgi.surrogates.catalogue().values()]
-    for definition in itertools.chain(*(reversed(kinds) if inside else kinds)):
-        found |= {definition.name: definition, definition.__name__: definition}
-    return found
-
-
-def _from_call(text: str, inside: bool = False) -> Any:
-    makers = _makers(inside)
-    if text in makers:
-        return _call(text, makers[text], [], {})
-    # A library's name may itself have parentheses, so the longest name that is known counts.
-    ends = [i for i, letter in enumerate(text) if letter in "(:" and text[:i] in makers]
-    if not ends:
-        name = text.partition(":")[0].partition("(")[0]
-        raise ValueError(f"{name!r} is in no catalogue; {_close(name, makers)}`fgi list` shows all")
-    name, arguments = text[: ends[-1]], text[ends[-1] :]
-    source = f"f({arguments[1:]})" if arguments[0] == ":" else f"f{arguments}"
-    try:
-        call = ast.parse(source, mode="eval").body
-    except SyntaxError:
-        call = None
-    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "f":
-        raise ValueError(f"{text}: expected parameters as in {name}(alpha=2) or {name}:alpha=2")
-    named = {keyword.arg or "**": _literal(keyword.value) for keyword in call.keywords}
-    return _call(name, makers[name], [_literal(node) for node in call.args], named)
-
-
-def _call(name: str, make: Any, positional: list[Any], named: dict[str, Any]) -> Any:
-    try:
-        inspect.signature(make).bind(*positional, **named)
-    except TypeError as error:
-        expected = ", ".join(
-            p.name if p.default is p.empty else f"{p.name}={p.default!r}"
-            for p in inspect.signature(make).parameters.values()
-        )
-        raise ValueError(f"{name}: {error}; expected {name}({expected})") from None
-    try:
-        return make(*positional, **named)
-    except ArithmeticError as error:  # a preset divides by what the library divides by
-        raise ValueError(f"{name}: {error}; expected other parameters") from error
-
-
-def _literal(node: ast.expr) -> Any:
-    """A number, a word, a list; or a definition with its parameters, such as Sign(at_zero=1)."""
-    if isinstance(node, ast.Call):
-        return _from_call(ast.unparse(node), inside=True)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_literal(node.operand)
-    if isinstance(node, ast.Name) and node.id == "inf":
-        return math.inf
-    if isinstance(node, ast.Name) and isinstance(getattr(fgi.values, node.id, None), Value):
-        return getattr(fgi.values, node.id)
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        raise ValueError(
-            f"{ast.unparse(node)} is no parameter; expected a number, a word in quotes, or a value "
-            f"function such as Sign(at_zero=1)"
-        ) from None
-
-
-def _close(word: str, words: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, words, n=3)
-    return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 @app.command()
@@ -244,7 +151,7 @@ def _libraries(name: str, descriptions: Iterable[Description]) -> list[str]:
     found = [word] if word in known else [library for library in known if library.startswith(word)]
     if not found:
         raise typer.BadParameter(
-            f"{name}; {_close(word, known)}expected one of {', '.join(known)}, or all"
+            f"{name}; {did_you_mean(word, known)}expected one of {', '.join(known)}, or all"
         )
     return found
 
@@ -287,7 +194,7 @@ def _table(*headings: str) -> Table:
 def _nothing(text: str, where: str, descriptions: Iterable[Description]) -> typer.Exit:
     words = [w for d in descriptions for w in (d.name, d.class_name)]
     said = f"fgi list: nothing{where} has {text!r}" if text else f"fgi list: nothing{where}"
-    typer.echo(f"{said}; {_close(text, words)}`fgi list` shows all", err=True)
+    typer.echo(f"{said}; {did_you_mean(text, words)}`fgi list` shows all", err=True)
     return typer.Exit(1)
 
 
@@ -305,7 +212,7 @@ def show(
     else:
         words = [w for d in everything for w in (d.name, d.class_name)]
         words += [preset.name for d in everything for preset in d.presets]
-        raise typer.BadParameter(f"{name}; {_close(name, words)}`fgi list` shows all")
+        raise typer.BadParameter(f"{name}; {did_you_mean(name, words)}`fgi list` shows all")
 
     def plain(text: str) -> None:
         console.print(text.replace("``", ""), markup=False, highlight=False)

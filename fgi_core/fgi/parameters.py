@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
 
 from .backend import Array, Backend
 from .dispatch import describe, foreign, owner
+from .presets import did_you_mean
 
 __all__ = ["Definition", "Number", "choice", "count", "integer", "number", "positive", "unit"]
 
@@ -72,6 +73,9 @@ def keyword(*, default: Any, kw_only: bool = True) -> Any:
     return dataclasses.field(default=default, kw_only=kw_only)
 
 
+SCHEMA_KEY, SCHEMA = "schema", 1
+"""A file may say by which rules its configuration was written; each change of them counts one."""
+
 # Shown in an error as they are written; anything else by its type.
 SHOWN = (str, bool, complex, int, float)
 
@@ -85,6 +89,17 @@ def is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+_definitions: list[type[Definition]] = []
+_listeners: list[Callable[[type[Definition]], None]] = []
+
+
+def each_definition(tell: Callable[[type[Definition]], None]) -> None:
+    """Call ``tell`` with every class of definitions: those there are, and each one to come."""
+    for definition in _definitions:
+        tell(definition)
+    _listeners.append(tell)
+
+
 @dataclass_transform(
     frozen_default=True, field_specifiers=(keyword, number, positive, unit, integer, count, choice)
 )
@@ -96,6 +111,7 @@ class Definition:
 
     _by_name: ClassVar[dict[str, Any]]
     _names: ClassVar[tuple[str, ...]] = ()
+    _required: ClassVar[tuple[str, ...]] = ()
     _ranges: ClassVar[tuple[tuple[str, str], ...]] = ()
     _keywords: ClassVar[dict[str, Any]] = {}
     """Those passed by name alone, which are left unsaid while they have their defaults."""
@@ -107,6 +123,11 @@ class Definition:
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
         fields = sorted(dataclasses.fields(cls), key=lambda f: f.kw_only is True)  # type: ignore[arg-type]
         cls._names = tuple(f.name for f in fields)
+        cls._required = tuple(
+            f.name
+            for f in fields
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        )
         cls._keywords = {f.name: f.default for f in fields if f.kw_only}
         cls._ranges = tuple((f.name, f.metadata["range"]) for f in fields if f.metadata)
         if Definition in cls.__bases__:
@@ -119,6 +140,9 @@ class Definition:
         cls.name = name if ours else f"{cls.__module__}:{cls.__qualname__}"
         if not cls.__name__.startswith("_"):
             cls._by_name[cls.name] = cls
+        _definitions.append(cls)
+        for tell in _listeners:
+            tell(cls)
 
     def __post_init__(self) -> None:
         """Check each parameter. Subclasses go on with what two parameters owe each other."""
@@ -250,13 +274,25 @@ class Definition:
                 f"fgi.from_config: config is {config!r}; expected a mapping such as "
                 f"{{'name': 'atan', 'alpha': 2.0}}"
             )
+        schema = config.get(SCHEMA_KEY, SCHEMA)
+        if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
+            raise ValueError(
+                f"fgi.from_config: {SCHEMA_KEY} is {schema!r}; expected {SCHEMA} or less; a newer "
+                f"fgi wrote it: update fgi"
+            )
         definition = cls.by_name(config["name"])
-        parameters = {name: value for name, value in config.items() if name != "name"}
+        parameters = {n: value for n, value in config.items() if n not in ("name", SCHEMA_KEY)}
         unknown = [name for name in parameters if name not in definition._names]
         if unknown:
             raise ValueError(
                 f"fgi.from_config: {config['name']} has no parameter {', '.join(unknown)}; "
                 f"expected {', '.join(definition._names)}"
+            )
+        missing = [name for name in definition._required if name not in parameters]
+        if missing:
+            raise ValueError(
+                f"fgi.from_config: {config['name']} is without {', '.join(missing)}, which has no "
+                f"default; expected {', '.join(definition._names)}"
             )
         for name, value in parameters.items():
             if name in definition._nested and isinstance(value, Mapping):
@@ -272,12 +308,8 @@ class Definition:
         if name in cls._by_name:
             found: type[Self] = cls._by_name[name]
             return found
-        import difflib
-
-        close = difflib.get_close_matches(name, cls._by_name, n=3)
         raise ValueError(
-            f"fgi: unknown {cls.__name__.lower()} {name!r}; "
-            + (f"did you mean {' or '.join(close)}? " if close else "")
-            + f"expected one of {', '.join(n for n in cls._by_name if ':' not in n)}, or one of "
+            f"fgi: unknown {cls.__name__.lower()} {name!r}; {did_you_mean(name, cls._by_name)}"
+            f"expected one of {', '.join(n for n in cls._by_name if ':' not in n)}, or one of "
             f"your own, imported before"
         )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["made"]
+__all__ = ["did_you_mean", "made"]
 
 T = TypeVar("T")
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """The close ones as a question, and a blank; nothing where none is close."""
+    import difflib
+
+    close = difflib.get_close_matches(word, words, n=3)
+    return f"did you mean {' or '.join(close)}? " if close else ""
 
 
 def made(
@@ -21,11 +28,9 @@ def made(
     parameter that the library's function has not.
     """
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=3)
         raise ValueError(
-            f"{caller}: unknown preset {name!r}; "
-            + (f"did you mean {' or '.join(close)}? " if close else "")
-            + f"{caller}s() has them all"
+            f"{caller}: unknown preset {name!r}; {did_you_mean(name, known)}"
+            f"{caller}s() has them all"
         )
     signature = inspect.signature(known[name])
     try:

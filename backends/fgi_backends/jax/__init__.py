@@ -34,8 +34,9 @@ floating = (*half, float32, jnp.dtype("float64"))
 
 
 def stop_gradient(x: Array, /) -> Array:
-    stopped: Array = jax.lax.stop_gradient(x)
-    return stopped
+    # Of an array of NumPy, as jax.grad takes it, JAX gives back what is no jax.Array.
+    stopped = jax.lax.stop_gradient(x)
+    return stopped if isinstance(stopped, Array) else jnp.asarray(stopped)
 
 
 def connected(d: Array, /) -> Array:

@@ -99,7 +99,7 @@ def mixed(f: Function, x: Tensor) -> Function:
 
 def no_keras() -> str | None:
     try:
-        import keras  # type: ignore[import-untyped]
+        import keras
     except ImportError:
         return "mixed precision is Keras's, which is not installed"
     if keras.backend.backend() != "tensorflow":
