@@ -12,16 +12,17 @@ demo: $(READY)
 	$(RUN)/fgi demo
 
 test: lint
-	$(RUN)/python -m pytest -n 2
+	$(RUN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 
-# About a minute; on an idle machine.
+# What fgi costs: six minutes, on an idle machine. Without --quick, hours.
 bench: $(READY)
-	$(RUN)/python benchmarks/mechanisms.py
+	$(RUN)/fgi bench --quick --seconds 2 --json docs/benchmarks/cpu-quick.json
+	$(RUN)/fgi bench --report docs/benchmarks
 
 # What the tests do of a few, of the whole catalogue: derivatives of every order. Ten minutes.
 sweep: $(READY)

@@ -197,7 +197,7 @@ def test_from_the_shell(tmp_path: Path) -> None:
     assert "threads" in content["frameworks"][framework]
     done = shell.invoke(app, ["bench", "--report", str(out.parent)])
     assert done.exit_code == 0, done.output
-    page = (tmp_path / "benchmarks.md").read_text()
+    page = (tmp_path / "results.md").read_text()
     assert "No GPU results yet" in page
     assert report.about(content) in page
 

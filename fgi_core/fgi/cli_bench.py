@@ -39,7 +39,7 @@ def command(named: Named, console: Console) -> Callable[..., None]:
         dtypes: Annotated[str, typer.Option(help="Only these: float32,bfloat16.")] = "",
         sizes: Annotated[str, typer.Option(help="Instead of the workload's own: 1024,4096.")] = "",
         device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-        quick: Annotated[bool, typer.Option("--quick", help="A few sizes, five minutes.")] = False,
+        quick: Annotated[bool, typer.Option("--quick", help="A few sizes only.")] = False,
         toy: Annotated[
             bool, typer.Option("--toy", help="Every workload at its smallest: does it run?")
         ] = False,
@@ -59,7 +59,7 @@ def command(named: Named, console: Console) -> Callable[..., None]:
         report: Annotated[
             Path | None,
             typer.Option(
-                help="Measure nothing: make benchmarks.md, beside this folder of results.",
+                help="Measure nothing: make FOLDER.md of the results in FOLDER.",
                 show_default=False,
             ),
         ] = None,
@@ -147,7 +147,7 @@ def _write_page(results: Path, console: Console) -> None:
         raise typer.BadParameter(str(error)) from error
     if not found:
         raise typer.BadParameter(f"{results} has no .json file; expected what --json wrote")
-    out = results.parent / "benchmarks.md"
+    out = results.resolve().with_suffix(".md")
     write(out, report.page(found).encode())
     console.print(os.fspath(out), markup=False)
 
