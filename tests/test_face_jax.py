@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -146,8 +147,9 @@ def test_every_definition_is_a_pytree_those_to_come_too() -> None:
 # Equinox
 
 
-def test_in_an_equinox_model(tmp_path: Any) -> None:
-    eqx = pytest.importorskip("equinox", reason="equinox is not installed")
+@pytest.mark.peers
+def test_in_an_equinox_model(tmp_path: Any, library: Callable[[str], Any]) -> None:
+    eqx = library("equinox")
 
     class Model(eqx.Module):  # type: ignore[misc, name-defined]
         scale: Any
@@ -174,9 +176,10 @@ def test_in_an_equinox_model(tmp_path: Any) -> None:
 # Flax NNX
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("alpha", [2.5, ALPHA], ids=["number", "array"])
-def test_a_flax_module(alpha: Any) -> None:
-    nnx = pytest.importorskip("flax.nnx", reason="flax is not installed")
+def test_a_flax_module(alpha: Any, library: Callable[[str], Any]) -> None:
+    nnx = library("flax.nnx")
     module = fgi.jax.Surrogate(ATan(alpha=alpha if np.ndim(alpha) == 0 else jnp.asarray(alpha),
                                     through="primitive"), "alpha")  # fmt: skip
     y, wanted_dx, wanted = atan(alpha)
@@ -197,8 +200,9 @@ def test_a_flax_module(alpha: Any) -> None:
         assert other.spike.replace(alpha=1.0) == module.spike.replace(alpha=1.0)
 
 
-def test_what_of_a_flax_module_is_learned() -> None:
-    nnx = pytest.importorskip("flax.nnx", reason="flax is not installed")
+@pytest.mark.peers
+def test_what_of_a_flax_module_is_learned(library: Callable[[str], Any]) -> None:
+    nnx = library("flax.nnx")
     module = fgi.jax.Surrogate(ATan(alpha=jnp.array(2.0), scale=3.0), "scale")
     assert type(module.scale) is nnx.Param
     assert type(module.alpha) is nnx.Variable

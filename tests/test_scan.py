@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import weakref
 from typing import Any
 
 import numpy as np
@@ -492,6 +494,13 @@ def test_traces_the_same_for_every_length(framework: str, options: dict[str, Any
 # What is kept for reverse mode.
 
 
+@dataclasses.dataclass(eq=False)
+class Saved:
+    """A tensor kept for reverse mode."""
+
+    tensor: Any
+
+
 def test_memory_in_torch() -> None:
     torch = pytest.importorskip("torch")
 
@@ -500,17 +509,18 @@ def test_memory_in_torch() -> None:
         p, start, drive, upstream = arguments("torch", steps)
         p = tree_map(lambda x: x.requires_grad_(), p)
         given = {x.untyped_storage().data_ptr() for x in (drive, upstream)}
-        kept: dict[int, int] = {}
+        # What leads to no output is freed on the way, and its memory used again: count what lives.
+        kept: weakref.WeakSet[Saved] = weakref.WeakSet()
 
-        def pack(x: Any) -> Any:
-            storage = x.untyped_storage()
-            if storage.data_ptr() not in given:
-                kept[storage.data_ptr()] = storage.nbytes() // 8
-            return x
+        def pack(x: Any) -> Saved:
+            entry = Saved(x)
+            kept.add(entry)
+            return entry
 
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda entry: entry.tensor):
             loss = network(fgi.scan, options)(p, start, drive, upstream)
-        count = sum(kept.values())
+        storages = {s.data_ptr(): s for s in (x.tensor.untyped_storage() for x in kept)}
+        count = sum(s.nbytes() // 8 for pointer, s in storages.items() if pointer not in given)
         loss.backward()
         return count
 
