@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 
 import fgi
 from support import frameworks
+
+# By these a command line prints colours into files too, on GitHub for one.
+for name in ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"):
+    os.environ.pop(name, None)
 
 # For environments in which fgi itself is not installed.
 pytest_plugins = ["fgi.pytest_plugin"]

@@ -6,6 +6,7 @@ either, and the same test says so.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,10 +63,13 @@ LACKS: list[tuple[str, tuple[str, ...], set[str] | frozenset[str], tuple[str, ..
     ("tensorflow", ("while loop",), {"vmap of grad of jvp", "vmap of jvp of grad"}, ("eager",),
      "no forward mode through a loop in a graph"),
     ("tensorflow", ("while loop",), ALL - TAPES - set(FIRST), ("compiled",),
-     "no forward mode through a loop in a graph: an error, or zeros"),
+     "no forward mode through a loop in a graph: an error, or zeros, or an error by chance"),
     ("tensorflow", ("scan",), {"accumulator over tape", "tape over accumulator"}, ("compiled",),
      "the same: fgi.jvp unrolls fgi.scan, an accumulator of one's own does not"),
 ]  # fmt: skip
+
+BY_CHANCE = {"jvp of grad", "jvp of jvp", "vmap of jvp of grad", "accumulator over tape"}
+"""Of a while loop in a graph TensorFlow leaves an exception here, which Python sees or not."""
 
 Case = tuple[str, str, str, str]
 
@@ -152,7 +156,11 @@ def fails(case: Case, s: Callable[[Any], Any], functions: Functions) -> bool:
 @pytest.mark.parametrize(("framework", "program", "way", "how"), cases())
 def test_derivatives_of_a_spiking_neuron(framework: str, program: str, way: str, how: str) -> None:
     case = framework, program, way, how
-    if lacks(*case):
+    if lacks(*case) and case[:2] == ("tensorflow", "while loop") and way in BY_CHANCE:
+        for s, functions in ((backend(framework).tanh, TANH), (spike(2), SPIKE)):
+            with contextlib.suppress(SystemError):
+                assert right(case, s, functions)
+    elif lacks(*case):
         assert fails(case, backend(framework).tanh, TANH), "the framework can do it now"
         assert fails(case, spike(2), SPIKE), "fgi can do it"
     else:
