@@ -16,7 +16,8 @@ pytest.importorskip("typer", reason="the command line needs typer")
 
 from typer.testing import CliRunner
 
-from fgi.cli import _surrogate, app
+from fgi.cli import app
+from fgi.cli.shell import surrogate
 from fgi.surrogates import ATan, FastSigmoid, Gaussian, QPseudoSpike, StepPWL
 from fgi.values import GradedSpike, Heaviside, Sign, binary
 
@@ -239,14 +240,14 @@ def test_show_what_is_not_there() -> None:
     ],
 )  # fmt: skip
 def test_ways_to_write_a_surrogate(text: str, expected: fgi.Surrogate) -> None:
-    assert _surrogate(text) == expected
+    assert surrogate(text) == expected
 
 
 @pytest.mark.parametrize("definition", CATALOGUE, ids=lambda d: d.__name__)
 def test_what_a_surrogate_prints_can_be_typed(definition: type[fgi.Surrogate]) -> None:
     spike = definition()
     for text in (definition.name, repr(spike), json.dumps(spike.to_config())):
-        assert _surrogate(text) == spike
+        assert surrogate(text) == spike
 
 
 def test_a_name_of_two_kinds_is_the_surrogate_and_inside_it_the_value_function() -> None:
@@ -257,9 +258,9 @@ def test_a_name_of_two_kinds_is_the_surrogate_and_inside_it_the_value_function()
     Absolute.name = "absolute"
     fgi.surrogates.smooth.Absolute = Absolute
     try:
-        assert type(_surrogate("Absolute(forward=Absolute())")) is Absolute
-        assert _surrogate("Absolute(forward=Absolute())").forward == fgi.values.Absolute()
-        assert type(_surrogate("absolute")) is Absolute
+        assert type(surrogate("Absolute(forward=Absolute())")) is Absolute
+        assert surrogate("Absolute(forward=Absolute())").forward == fgi.values.Absolute()
+        assert type(surrogate("absolute")) is Absolute
     finally:
         del fgi.surrogates.smooth.Absolute
 
