@@ -32,7 +32,7 @@ sweep: $(READY)
 check-repeated: $(READY)
 	$(RUN)/fgi check --repeat 20 --seed $$(date +%s)
 
-# Every slope at 10,000 points, in 50 digits: docs/accuracy.md. Four minutes.
+# Every slope at 10,000 points, in 50 digits: docs/accuracy.md. Twenty minutes.
 accuracy: $(READY)
 	cd tests && ../$(RUN)/python -m support.accuracy
 
