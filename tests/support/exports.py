@@ -55,6 +55,7 @@ def within(context: Callable[[], AbstractContextManager[Any]], way: Way) -> Way:
 
 def torch_ways() -> Mapping[str, Way]:
     import torch
+
     from fgi_backends.torch import inject, modes
 
     def named(graph: Any) -> list[str]:
@@ -125,8 +126,9 @@ def torch_ways() -> Mapping[str, Way]:
 
 def jax_ways() -> Mapping[str, Way]:
     import jax
-    from fgi_backends.jax import modes
     from jax import export
+
+    from fgi_backends.jax import modes
 
     def exported(vjp_order: int) -> Way:
         def way(f: Function, x: Any) -> Back:
@@ -149,6 +151,7 @@ def jax_ways() -> Mapping[str, Way]:
 
 def tensorflow_ways() -> Mapping[str, Way]:
     import tensorflow as tf
+
     from fgi_backends.tensorflow import modes
 
     def named(function: Any, x: Any) -> list[str]:
