@@ -108,6 +108,16 @@ def test_distributed_data_parallel() -> None:
             assert one["parameters"] == two["parameters"] == ["torch.float32"]
 
 
+@needs_torch
+def test_fully_shard_with_a_learned_parameter() -> None:
+    answer = found("torch")["fully_shard"]
+    assert len(answer["pairs"]) == 3
+    for one, several in answer["pairs"]:
+        assert np.abs(one).max() > 0
+        assert off(several, one) < 1e-6
+    assert "scalar" in answer["scalar"]
+
+
 @pytest.mark.skipif("tensorflow" not in AUTODIFF, reason="tensorflow is not installed")
 def test_keras_under_a_mixed_policy_on_two_devices() -> None:
     pytest.importorskip("keras")

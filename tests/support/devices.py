@@ -86,6 +86,7 @@ def torch_engines(rank: int, store: Path) -> dict[str, Any]:
             "DTensor": dtensor(),
             "catalogue": dtensor_catalogue(),
             "DDP": distributed_data_parallel(rank),
+            "fully_shard": fully_sharded(rank),
         }
 
 
@@ -211,6 +212,42 @@ def distributed_data_parallel(rank: int) -> dict[str, Any]:
             for autocast in (False, True)
         }
         for name, net in nets.items()
+    }
+
+
+def fully_sharded(rank: int) -> dict[str, Any]:
+    """The gradients of a model with a learned parameter, on one device and sharded."""
+    import torch
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import init_device_mesh
+
+    class Net(torch.nn.Module):
+        def __init__(self, alpha: Any) -> None:
+            super().__init__()
+            self.w, self.v = (torch.nn.Parameter(torch.tensor(array)) for array in (W, V))
+            spike = fgi.surrogates.ATan(alpha=alpha, through="primitive")
+            self.f = fgi.torch.Surrogate(spike, "alpha")
+
+        def forward(self, a: Any, t: Any) -> Any:
+            return loss(self.f, self.w, self.v, a, t)
+
+    mesh = init_device_mesh("cpu", (RANKS,))
+    one, several, scalar = (Net(torch.full(shape, 2.0)) for shape in ((1,), (1,), ()))
+    fully_shard(several, mesh=mesh)
+    one(torch.tensor(A), torch.tensor(T)).backward()
+    # Each loss is divided by all rows, and the mean is taken over ranks.
+    (several(torch.tensor(A[rank::RANKS]), torch.tensor(T[rank::RANKS])) * RANKS).backward()
+    try:
+        fully_shard(scalar, mesh=mesh)
+        said = "nothing"
+    except ValueError as error:
+        said = str(error)
+    return {
+        "pairs": [
+            (p.grad.numpy(), q.grad.full_tensor().numpy())
+            for p, q in zip(one.parameters(), several.parameters(), strict=True)
+        ],
+        "scalar": said,
     }
 
 
