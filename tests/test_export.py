@@ -35,11 +35,11 @@ def installed(framework: str, written: str) -> None:
         pytest.skip(f"{name} is not installed")
 
 
-@pytest.mark.parametrize("cells", ROWS, ids=lambda cells: cells[1])
-def test_a_row_of_the_page_is_what_is_found(cells: tuple[str, ...]) -> None:
-    framework, written, *_ = cells
+@pytest.mark.parametrize(("framework", "written"), [cells[:2] for cells in ROWS])
+def test_a_row_of_the_page_is_what_is_found(framework: str, written: str) -> None:
     installed(framework, written)
-    assert exports.row(framework, written) == cells
+    (row,) = (cells for cells in ROWS if cells[:2] == (framework, written))
+    assert exports.row(framework, written) == row
 
 
 @pytest.mark.parametrize("framework", AUTODIFF)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import copy
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,7 +70,6 @@ def loss(f: Callable[[Any], Any], w: Any, v: Any, a: Any, t: Any) -> Any:
 def _group(rank: int, store: Path) -> Iterator[Any]:
     import torch.distributed as dist
 
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=RANKS)
     try:
         yield dist
