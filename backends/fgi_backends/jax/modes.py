@@ -80,10 +80,10 @@ def looped(f: Function, *example: Array) -> Callable[[Array, Array], Pair]:
     return jax.jit(lambda x, u: forward(g, x, u))
 
 
-def exported(f: Function, x: Array) -> Function:
+def exported(f: Function, x: Array, vjp_order: int = 1) -> Function:
     from jax import export
 
-    program = export.export(jax.jit(f))(x).serialize(vjp_order=1)
+    program = export.export(jax.jit(f))(x).serialize(vjp_order=vjp_order)
     return export.deserialize(program).call
 
 
