@@ -116,6 +116,8 @@ def test_compiled_they_are_exact_too(
 def exact_up_to_the_order(
     framework: str, way: str, spikes: tuple[Any, ...], order: int, compiled: bool = False
 ) -> None:
+    if framework == "tensorflow" and "forward" in way and order == 6 and spikes is ALL:
+        spikes = SOME  # a forward mode inside another is two tapes, and five of them half an hour
     asked = [spike.replace(order=order) for spike in spikes]
     deepest = DEEPEST_COMPILED.get((framework, way), order) if compiled else order
     for k in range(1, 1 + min(order, deepest)):
