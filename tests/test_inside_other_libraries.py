@@ -196,20 +196,8 @@ def test_a_program_prints_what_it_says(name: str, library: Library) -> None:
     assert run(code) == expected
 
 
-def test_the_program_of_keras_prints_what_it_says() -> None:
-    for name in ("keras", "torch"):
-        if find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
-    code, expected = program("keras")
-    assert run(code) == expected
-
-
 FOREIGN = """
-import os
-os.environ["KERAS_BACKEND"] = "torch"
-import tempfile
-import keras, numpy as np, torch
-import fgi.keras
+import torch
 
 class Function(torch.autograd.Function):
     @staticmethod
@@ -243,7 +231,8 @@ def stored(model):
 
 made = [model(a) for a in (lambda x: Function.apply(x), fgi.surrogates.ATan(alpha=2.0))]
 own, ours = map(numbers, made)
-print(*(bool(torch.allclose(a, b, rtol=1e-6)) for a, b in zip(own, ours)), 0 < float(own[0].mean()) < 1)
+print(*(bool(torch.allclose(a, b, rtol=1e-6)) for a, b in zip(own, ours)))
+print(0 < float(own[0].mean()) < 1)
 for each in made:
     for parameter in each.parameters():
         parameter.grad = None
@@ -255,8 +244,13 @@ def test_keras_has_the_numbers_of_a_custom_gradient_and_stores_what_that_does_no
     for name in ("keras", "torch"):
         if find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
-    equal, files = run(FOREIGN).splitlines()
-    assert equal == "True True True True"
+    code, expected = program("keras")
+    # In one process, as loading Keras takes longest.
+    printed = run(code + FOREIGN)
+    assert printed.startswith(expected)
+    equal, fires, files = printed.removeprefix(expected).splitlines()
+    assert equal == "True True True"
+    assert fires == "True"
     own, ours = files.split()
     assert own not in ("True", "False")
     assert ours == "True"
