@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint sweep bench test-gpu test-ptx test-peers check-repeated accuracy peers figures gallery clean
+.PHONY: demo test lint sweep bench test-gpu test-ptx test-peers check-repeated accuracy peers figures gallery notebooks clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -62,6 +62,10 @@ figures: $(READY)
 gallery: $(READY)
 	rm -f docs/gallery/*.svg
 	$(RUN)/fgi gallery --out docs/gallery
+
+# Executes the notebooks and keeps what they print and draw. Three minutes.
+notebooks: $(READY)
+	cd tests && ../$(RUN)/python -m support.notebooks
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)

@@ -111,6 +111,11 @@ def bfloat16_cast(x: Any) -> Any:
     return xp.astype(xp.astype(gaussian(x), xp.dtype("bfloat16")), x.dtype)
 
 
+def cancelling(x: Any) -> Any:
+    xp = fgi.namespace(x)
+    return xp.where(abs(x) < 1, (1 + xp.cos(np.pi * x)) / 2, 0.0)
+
+
 def nan_in_a_tail(x: Any) -> Any:
     return exp(-x) / ((1 + exp(-x)) * (1 + exp(-x)))
 
@@ -160,6 +165,10 @@ SLOPES = [
     Fault("slope: width", "another slope", with_slope(wider), SPIKE),
     Fault("slope: constant", "another slope", with_slope(frozen_at_zero), SPIKE),
     Fault("slope: shifted", "another slope", with_slope(shifted), SPIKE),
+    Fault(
+        "slope: a difference of nearly equal numbers",
+        "digits are lost beside a kink, such as x = -?(0.9|1.0)", with_slope(cancelling),
+    ),
     Fault(
         "slope: pi in float32", "as exact as float32", with_slope(float32_constant), ATAN,
         dtype="float64",

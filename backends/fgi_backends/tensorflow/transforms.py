@@ -118,9 +118,12 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
             return tf.nest.map_structure(lambda *parts: tf.stack(parts), *rows)
         forward.depth += 1
         try:
-            # Eagerly vectorized_map makes a function with autograph, which rewrites errors.
-            eager = tf.executing_eagerly()
-            return (tf.function(vectorized, autograph=False) if eager else vectorized)(*args)
+            if not tf.executing_eagerly():
+                return vectorized(*args)
+            # vectorized_map makes a function with autograph, which rewrites errors; and of a function
+            # that is made and called anew TensorFlow warns, but not of its one trace.
+            traced = tf.function(vectorized, autograph=False).get_concrete_function(*args)
+            return traced(*args)
         finally:
             forward.depth -= 1
 

@@ -63,6 +63,14 @@ class Evidence:
         ]
         return not np.any(self.wrong & np.all(away, axis=0))
 
+    def beside_kinks(self) -> bool:
+        """Whether all that is wrong is beside a kink, and small, as rounding errors are."""
+        beside = [np.abs(np.abs(self.x) - abs(k)) <= abs(k) / 8 for k in self.kinks if k]
+        size = np.max(np.abs(self.expected), initial=0.0, where=self.live)
+        with np.errstate(invalid="ignore"):
+            small = np.abs(self.got / self.u - self.expected) <= 8 * self.precision.eps * size
+        return bool(np.all((small & np.any(beside, axis=0))[self.wrong]))
+
     def relative(self, narrow: str, share: float = 0.0) -> float:
         """The largest relative distance, where a narrower dtype can hold the derivative.
 
@@ -161,6 +169,11 @@ RULES: tuple[Rule, ...] = (
         "the value is not exact: f(x) + x - sg(x), or the like, adds a rounding error",
     ),
     (("value", *DERIVATIVES), Evidence.near_kinks, "off at kinks alone, such as x = {x:.6g}"),
+    (
+        DERIVATIVES,
+        Evidence.beside_kinks,
+        "digits are lost beside a kink, such as x = {x:.6g}: a difference of nearly equal numbers",
+    ),
     (
         DERIVATIVES,
         lambda e: (

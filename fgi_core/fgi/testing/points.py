@@ -49,10 +49,15 @@ def row(subject: Subject, precision: Precision, seed: int, inputs: Floats | None
     fixed = np.concatenate([half, -half, [np.inf, -np.inf, np.nan]])
     rng = np.random.default_rng([seed, precision.bits])
     left = COUNT - len(fixed)
-    middle = rng.normal(0, 2, left - left // 3)
+    share = left // 3
+    signs = rng.choice([-1, 1], (3, share))
+    middle = rng.normal(0, 2, left - 2 * share)
+    # Where a slope ends, a difference of nearly equal numbers has lost its digits.
+    near = rng.choice([k for k in kinks(subject) if k], share)
+    near *= signs[0] * (1 + signs[1] * 10 ** rng.uniform(-4, -1, share))
     low, high = np.log10(precision.tiny), np.log10(precision.largest)
-    afar = 10 ** rng.uniform(low, high - 1e-3, left // 3) * rng.choice([-1, 1], left // 3)
-    chance = precision.round(np.concatenate([middle, afar]))
+    afar = 10 ** rng.uniform(low, high - 1e-3, share)
+    chance = precision.round(np.concatenate([middle, near, signs[2] * afar]))
     return np.concatenate([fixed, chance])
 
 

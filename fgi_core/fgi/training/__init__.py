@@ -18,6 +18,7 @@ from __future__ import annotations
 from .checkpoint import Checkpoint, Epoch
 from .compare import Parting, compare
 from .loop import train
+from .optimiser import adam, clipped, zero_moments
 from .recipes import RECIPES
 from .sequences import sequences
 from .settings import Settings, settings
@@ -28,8 +29,11 @@ __all__ = [
     "Epoch",
     "Parting",
     "Settings",
+    "adam",
+    "clipped",
     "compare",
     "sequences",
     "settings",
     "train",
+    "zero_moments",
 ]
