@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fgi
-from support.frameworks import INSTALLED_AUTODIFF, backend, to_framework, to_numpy
+from support.frameworks import INSTALLED_AUTODIFF, backend, load, to_framework, to_numpy
 
 Numpy = np.ndarray[Any, Any]
 
@@ -163,3 +163,17 @@ def test_no_array_where_a_backend_is_chosen() -> None:
     fgi.set_backend(INSTALLED_AUTODIFF[0])
     with pytest.raises(ValueError, match=r"^fgi\.vmap: the arguments hold arrays of shapes \[\]"):
         fgi.vmap(lambda x: x)(1.5)
+
+
+def test_tensorflow_says_nothing_of_many_calls(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "tensorflow" not in INSTALLED_AUTODIFF:
+        pytest.skip("tensorflow is not installed")
+    tf = load("tensorflow")
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    for k in range(8):
+        y = fgi.vmap(lambda row, k=k: k * tf.reduce_sum(row * row))(x)
+        assert y.numpy().tolist() == [5.0 * k, 25.0 * k]
+    assert not caplog.records

@@ -120,8 +120,8 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
         try:
             if not tf.executing_eagerly():
                 return vectorized(*args)
-            # vectorized_map makes a function with autograph, which rewrites errors; and of a
-            # function that is made and called anew TensorFlow warns, but not of its one trace.
+            # vectorized_map makes a function with autograph, which rewrites errors. And TensorFlow
+            # warns of functions that are made and called again and again, but not of their traces.
             traced = tf.function(vectorized, autograph=False).get_concrete_function(*args)
             return traced(*args)
         finally:
