@@ -198,9 +198,7 @@ def under_test(backend: Any) -> Iterator[None]:
     global _registered
     name = backend.name
     if name in BUILT_IN and backend is not _built_in(name):
-        raise ValueError(
-            f"fgi.testing: {name!r} is a built-in backend; expected another name"
-        )
+        raise ValueError(f"fgi.testing: {name!r} is a built-in backend; expected another name")
     before, _registered = _registered, {**_registered}
     if name not in BUILT_IN:
         _registered[name] = backend

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from fgi_backends.mode import Build, Function, Mode, direct, table
+from fgi_backends.mode import Function, Mode, direct, table
 
 from ..backend import Autodiff
 from ..dispatch import BUILT_IN, _load, namespace
@@ -54,7 +54,7 @@ def _batched(f: Function, x: Any, u: Any) -> tuple[Any, Any]:
     return f(x), _joined(slopes(_blocks(x), _blocks(u)))
 
 
-def _compiled(f: Function, *example: Any) -> Function:
+def _compiled(f: Function, *example: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
     return compile(lambda x, u: _reverse(f, x, u))
 
 

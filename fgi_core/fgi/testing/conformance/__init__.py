@@ -39,8 +39,18 @@ from ..report import ABSENT, DIFFERS, ERROR, OK, Report, Row
 from . import arrays, derivatives, elementwise, promises, protocol, randomness  # noqa: F401
 from .case import CASES, WIDEST, Case
 from .probe import Keys, Probe
+from .promises import MODES
+from .protocol import AUTODIFF, REQUIRED
 
-__all__ = ["BOUNDS", "backend_conformance", "conformance_test"]
+__all__ = [
+    "AUTODIFF",
+    "BOUNDS",
+    "CASES",
+    "MODES",
+    "REQUIRED",
+    "backend_conformance",
+    "conformance_test",
+]
 
 BOUNDS: tuple[Bound, ...] = (*elementwise.BOUNDS, *derivatives.BOUNDS, *TABLE)
 """How far each number may be off; the first that fits counts."""
@@ -133,7 +143,7 @@ def _parts(
         pass
     known = (
         ("subject", subjects, {case.subject for case in CASES} | {SURROGATES}),
-        ("mode", modes, {case.mode for case in CASES} | set(promises.MODES)),
+        ("mode", modes, {case.mode for case in CASES} | set(MODES)),
         ("dtype", dtypes, set(PRECISIONS)),
     )
     for kind, asked, names in known:
@@ -157,7 +167,7 @@ def _parts(
                 name = f"{case.subject}, {case.mode}" + (f", {dtype}" if dtype != "*" else "")
                 found.append(_Part(name, _asking(module, case, dtype, keys, bounds)))
     settings = Settings(seed, bounds=bounds)
-    for mode in promises.MODES:
+    for mode in MODES:
         for dtype in PRECISIONS if mode in promises.EVERY_DTYPE else ("float32",):
             if wanted(SURROGATES, mode, dtype):
                 name = f"{SURROGATES}, {mode}, {dtype}"
@@ -217,9 +227,7 @@ def _with(row: Row, status: str, reason: str) -> Row:
     return replace(row, status=status, reason=reason)
 
 
-def _promising(
-    module: Any, mode: str, dtype: str, settings: Settings
-) -> Callable[[], list[Row]]:
+def _promising(module: Any, mode: str, dtype: str, settings: Settings) -> Callable[[], list[Row]]:
     def run() -> list[Row]:
         with _quiet(module):
             return promises.rows(module, mode, dtype, settings)

@@ -73,6 +73,7 @@ def connects(p: Probe) -> None:
 X, Y = np.array([0.25, 1.5, 2.75, 6.5]), np.array([0.75, 1.25, 2.0, 2.5])
 U = np.array([-2.0, 0.5, 4.0, 3.0])
 ZERO, ONE = np.zeros(4), np.ones(4)
+ABOVE, FAR = np.array([0.0, 1, 1, 1]), np.array([0.0, 0, 1, 1])  # x > y, and x > 2
 _BELL = 2 / np.sqrt(np.pi) * np.exp(-((X / 4) ** 2)) / 4
 FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Floats, ...]]] = {
     "floor": (lambda xp, x: xp.floor(x), (ZERO,)),
@@ -91,9 +92,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Floats, ...]]] = {
     "erfc": (lambda xp, x: xp.erfc(x / 4), (-_BELL,)),
     "erfc below zero": (lambda xp, x: xp.erfc(-x / 4), (_BELL,)),
     "abs": (lambda xp, x: abs(x - 2), (np.sign(X - 2),)),
-    "maximum": (lambda xp, x, y: xp.maximum(x, y), (1.0 * (X > Y), 1.0 * (Y > X))),
-    "minimum": (lambda xp, x, y: xp.minimum(x, y), (1.0 * (X < Y), 1.0 * (Y < X))),
-    "where": (lambda xp, x, y: xp.where(x > 2, x, y), (1.0 * (X > 2), 1.0 * (X <= 2))),
+    "maximum": (lambda xp, x, y: xp.maximum(x, y), (ABOVE, ONE - ABOVE)),
+    "minimum": (lambda xp, x, y: xp.minimum(x, y), (ONE - ABOVE, ABOVE)),
+    "where": (lambda xp, x, y: xp.where(x > 2, x, y), (FAR, ONE - FAR)),
     "astype": (lambda xp, x: xp.astype(xp.astype(x, xp.float32), x.dtype), (ONE,)),
     "divide by a number": (lambda xp, x: xp.divide(x, 0.7), (ONE / 0.7,)),
     "divide": (lambda xp, x, y: xp.divide(x, y), (1 / Y, -X / Y**2)),
@@ -300,18 +301,15 @@ def compiled(p: Probe) -> None:
     """In every dtype at once, as compiling takes long."""
     probes = [Probe(p.xp, d, p.bounds) for d in EVERY if has(p.xp, d)]
     names = list(elementwise.REFERENCE)
-    inputs = [[(name, elementwise.points(probe, name)) for name in names] for probe in probes]
-    numbers = [[probe.into(x) for _, x in own] for probe, own in zip(probes, inputs, strict=True)]
+    numbers = [probe.into(elementwise.points(probe)) for probe in probes]
 
     def run(numbers: Any) -> Any:
-        return [
-            [getattr(p.xp, name)(x) for name, x in zip(names, own, strict=True)] for own in numbers
-        ]
+        return [{name: getattr(p.xp, name)(x) for name in names} for x in numbers]
 
-    for probe, own, got in zip(probes, inputs, compile(run)(numbers), strict=True):
-        for (name, x), y in zip(own, got, strict=True):
+    for probe, found in zip(probes, compile(run)(numbers), strict=True):
+        for name in names:
             before = len(probe.failures)
-            elementwise.compare(probe, name, x, y)
+            elementwise.compare(probe, name, elementwise.points(probe), found[name])
             for failure in probe.failures[before:]:
                 p.fail(f"{name}, {probe.dtype}", failure.cause)
         p.comparisons += probe.comparisons

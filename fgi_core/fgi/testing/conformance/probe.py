@@ -139,6 +139,7 @@ class Probe:
         *,
         quantity: str = "value",
         floor: float = 0.0,
+        where: Any = True,
     ) -> None:
         """Within so many ulp of a number between the two, which may be more exact than float64."""
         low, high = np.asarray(low), np.asarray(high)
@@ -149,6 +150,7 @@ class Probe:
         ulp = self.precision.ulp(nearest.astype(np.float64), floor)
         distance = np.abs(y - nearest).astype(np.float64) / ulp
         distance = np.where(np.isnan(distance), np.inf, distance)
+        distance = np.where(where, distance, 0.0)
         self.ulps = max(self.ulps, float(np.max(distance, initial=0, where=np.isfinite(distance))))
         wrong = distance > ulps
         self._judge(quantity, wrong, x, y, low.astype(np.float64), distance, False, ulps)
@@ -168,9 +170,7 @@ class Probe:
         if not np.any(wrong):
             return
         x = np.broadcast_to(expected if x is None else np.asarray(x, np.float64), y.shape)
-        x, y, expected, wrong, distance = (
-            np.ravel(a) for a in (x, y, expected, wrong, distance)
-        )
+        x, y, expected, wrong, distance = (np.ravel(a) for a in (x, y, expected, wrong, distance))
         first, worst = int(np.argmax(wrong)), int(np.argmax(np.where(wrong, distance, -1)))
 
         def element(i: int) -> Element:
@@ -186,11 +186,16 @@ class Probe:
         self, x: Floats, y: Floats, expected: Floats, wrong: Flags, only_zeros: bool, ulps: float
     ) -> str:
         """What is most likely the matter."""
+        sides = [side for side, of in (("negative", x < 0), ("positive", x > 0)) if np.any(of)]
         x, y, expected = x[wrong], y[wrong], expected[wrong]
+        passes = f"; {ulps:g} ulp pass" if ulps else ""
         with np.errstate(all="ignore"):
+            off = np.abs(y / expected)
             if only_zeros:
                 return "the sign of a zero"
-            if np.all(y == -expected):
+            if np.all(np.isnan(expected)):
+                return "NaN is lost"
+            if np.all(np.isclose(y, -expected, rtol=1e-4, atol=0)):
                 return "the sign is flipped"
             if not np.any(np.isfinite(x)):
                 return "where x is infinite or NaN alone"
@@ -198,11 +203,8 @@ class Probe:
                 return "not finite"
             if np.all(x == 0):
                 return "at x = 0 alone"
-            if np.all(x < 0) or np.all(x > 0):
-                side = "negative" if x[0] < 0 else "positive"
-                return f"wrong for {side} x alone" + (f"; {ulps:g} ulp pass" if ulps else "")
-            if self.dtype == "float64":
-                off = np.abs(y / expected - 1)
-                if np.all(off < 2.0**-20):
-                    return "as exact as float32: a float32 constant or cast on the way"
-            return f"another number; {ulps:g} ulp pass" if ulps else "another number"
+            if self.dtype == "float64" and np.all(np.abs(off - 1) < 2.0**-20):
+                return "as exact as float32: a float32 constant or cast on the way"
+            if len(sides) == 2 and (np.all(x < 0) or np.all(x > 0)):
+                return f"wrong for {sides[int(x[0] > 0)]} x alone{passes}"
+        return f"another number{passes}"

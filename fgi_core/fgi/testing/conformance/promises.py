@@ -1,4 +1,4 @@
-"""What fgi promises, of surrogates in this backend: value, gradient, order, dtype, shape, errors."""
+"""What fgi promises, of surrogates: value, gradient, order, dtype, shape, errors."""
 
 from __future__ import annotations
 
