@@ -177,10 +177,11 @@ class Probe:
             return Element(*(float(a[i]) for a in (x, np.ones_like(y), y, expected, distance)))
 
         cause = self._cause(x, y, expected, wrong, only_zeros, ulps)
+        at_first = element(first)
+        # The same object: NaN in another one would be another number.
+        at_worst = at_first if worst == first else element(worst)
         count = int(wrong.sum())
-        self.failures.append(
-            Failure(quantity, cause, count, len(y), 0, element(first), element(worst))
-        )
+        self.failures.append(Failure(quantity, cause, count, len(y), 0, at_first, at_worst))
 
     def _cause(
         self, x: Floats, y: Floats, expected: Floats, wrong: Flags, only_zeros: bool, ulps: float
