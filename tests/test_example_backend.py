@@ -1,4 +1,4 @@
-"""docs/add_a_backend.md: its code is the example's, which conforms and is found by its entry point."""
+"""docs/add_a_backend.md: its code is the example, which conforms and is found by its name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def metadata() -> dict[str, dict[str, dict[str, str]]]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a process in which the example is installed: its entry points are there."""
+    """The environment of a process in which the example is installed, with its entry points."""
     site = tmp_path_factory.mktemp("site")
     info = site / "fgi_mlx-0.1.0.dist-info"
     info.mkdir()

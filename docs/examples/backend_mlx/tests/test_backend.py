@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fgi.testing
 import fgi_mlx
 import mlx.core as mx
+
+import fgi.testing
 from fgi.testing.conformance import BOUNDS
 
 EXP = fgi.testing.Bound("exp", "float32", 2, 1, "off as if x were rounded: 15 ulp at x = -56")
