@@ -1,16 +1,27 @@
-"""Docstrings are Markdown but for one mark: a colon twice, before a block of code."""
+"""Docstrings as Markdown: equations as such, and a colon where there are two before code."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+import equations
 import griffe
 
+BLOCK = re.compile(r"(?<=\n\n)((?: {4}.*\n?)+)(?=\n|\Z)")
 
-class Colons(griffe.Extension):
-    """``see::`` is ``see:``."""
+
+def markdown(docstring: str) -> str:
+    def block(match: re.Match[str]) -> str:
+        found = equations.display(match[1])
+        return match[0] if found is None else f"{found}\n"
+
+    return BLOCK.sub(block, docstring.replace("::\n\n", ":\n\n"))
+
+
+class Docstrings(griffe.Extension):
+    """Goes over each object once it is read."""
 
     def on_object(self, *, obj: griffe.Object, **options: Any) -> None:
         if obj.docstring:
-            obj.docstring.value = re.sub(r"::\n\n", ":\n\n", obj.docstring.value)
+            obj.docstring.value = markdown(obj.docstring.value)

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import equations
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -121,7 +122,14 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
 
     parts = CODE.split(markdown)
     # Those at odd places are code.
-    return "".join(p if i % 2 else LINK.sub(linked, p) for i, p in enumerate(parts))
+    return "".join(_code(p) if i % 2 else LINK.sub(linked, p) for i, p in enumerate(parts))
+
+
+def _code(text: str) -> str:
+    """A block of code; one of equations as such."""
+    block = re.fullmatch(r"```python\n(.*?)```", text, re.DOTALL)
+    found = equations.display(block[1]) if block else None
+    return text if found is None else found
 
 
 def on_page_content(content: str, page: Page, config: Any, files: Files) -> str:
