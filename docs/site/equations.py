@@ -1,6 +1,6 @@
 """Equations as the docstrings write them, in Python's notation, in that of mathematics.
 
-g'(x) = height / (1 + alpha * abs(x))**2        \\frac{height}{(1 + \\alpha |x|)^{2}}
+g'(x) = a / (1 + abs(x))**2 is g'(x) = \\frac{a}{\\left(1 + \\left|x\\right|\\right)^{2}}.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _name(name: str) -> str:
         return r"\infty"
     if numbered := re.fullmatch(r"([a-zA-Z])(\d)", name):
         return f"{numbered[1]}_{numbered[2]}"
-    return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', ' ').replace(' ', '~')}}}"
+    return name if len(name) == 1 else rf"\text{{{name.replace('_', ' ')}}}"
 
 
 def _in(node: ast.expr, least: int) -> str:
@@ -166,7 +166,8 @@ def _call(name: str, arguments: list[ast.expr]) -> str:
                     limits = rf"_{{{i} = {_tex(first)}}}^{{{_tex(last)}}}"
                     return rf"\sum{limits} {_in(term, PRODUCT)}"
             raise UnknownError
-    function = FUNCTIONS.get(name, _name(name))
+    named = name if len(name) == 1 else rf"\operatorname{{{name}}}"
+    function = FUNCTIONS.get(name, named)
     return rf"{function}\left({', '.join(map(_tex, arguments))}\right)"
 
 

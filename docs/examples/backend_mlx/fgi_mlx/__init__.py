@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import metadata
 from typing import Any
 
 import mlx.core as mx
@@ -22,7 +23,7 @@ from .transforms import (
 )
 
 name = "mlx"
-version: str = mx.__version__
+version = metadata.version("mlx")
 Array = mx.array
 Key = mx.array
 
@@ -61,7 +62,8 @@ def finfo(dtype: mx.Dtype, /) -> Any:
 
 
 def dtype(name: str, /) -> mx.Dtype:
-    return getattr(mx, name)
+    found: mx.Dtype = getattr(mx, name)
+    return found
 
 
 def same_shape(x: mx.array, y: mx.array, /) -> bool:

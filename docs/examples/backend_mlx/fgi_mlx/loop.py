@@ -24,4 +24,4 @@ def scan(
     for t in range(next(leaves(xs)).shape[0]):
         carry, y = step(carry, tree_map(lambda x, t=t: x[t], xs))
         collected.append(y)
-    return carry, tree_map(lambda *ys: mx.stack(ys), *collected)
+    return carry, tree_map(lambda *ys: mx.stack(list(ys)), *collected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -299,14 +300,15 @@ def _flags(p: Probe, got: Any, expected: Any, quantity: str) -> None:
 @case("indexing", "operators", dtypes=("float32",))
 def indexing(p: Probe) -> None:
     x = np.arange(12.0).reshape(3, 4)
-    for name, of in {
+    parts: dict[str, Callable[[Any], Any]] = {
         "x[1]": lambda x: x[1],
         "x[-1]": lambda x: x[-1],
         "x[:, 2]": lambda x: x[:, 2],
         "x[1:, :2]": lambda x: x[1:, :2],
         "x[..., None]": lambda x: x[..., None],
         "x[None]": lambda x: x[None],
-    }.items():
+    }
+    for name, of in parts.items():
         p.same(of(p.into(x)), of(x), quantity=name)
 
 

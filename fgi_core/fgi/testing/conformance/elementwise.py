@@ -195,8 +195,8 @@ def divide(p: Probe) -> None:
 def remainder(p: Probe) -> None:
     """In Python's own fractions; where a framework divides, most of these are noise."""
     largest, tiny = p.precision.largest, p.precision.tiny
-    x = [*np.linspace(-10, 10, 41), *np.logspace(-6, 4, 31), 3e4, 1e20, 1e35, largest]
-    x = np.unique(p.round([*x, *np.negative(x)]))
+    above = [*np.linspace(0.25, 10, 40), *np.logspace(-6, 4, 31), 3e4, 1e20, 1e35, largest]
+    x = np.unique(p.round([*above, *np.negative(above)]))
     x = x[np.isfinite(x) & (x != 0)]
     # Under the last two the quotient of the largest number overflows.
     for number in (1, 2.0, 0.3, 7.5, 1e-3, 0.75, tiny * 1024):
