@@ -6,7 +6,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint sweep bench test-gpu test-ptx test-peers check-repeated accuracy peers figures gallery notebooks clean
+.PHONY: demo test lint sweep bench test-gpu test-ptx test-peers check-repeated accuracy peers figures \
+        gallery notebooks docs clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -67,6 +68,10 @@ gallery: $(READY)
 notebooks: $(READY)
 	cd tests && ../$(RUN)/python -m support.notebooks
 
+# The documentation as a site, in build/docs; whatever is amiss with it, a dead link too, is an error.
+docs: $(VENV)-docs/ready
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/python -m mkdocs build --strict -f docs/site/mkdocs.yml
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(RUN)/python -m pip install -q --upgrade 'pip>=25.1'
@@ -85,5 +90,11 @@ $(VENV)-peers/ready: pyproject.toml constraints.txt
 	$(VENV)-peers/bin/python -m pip install -q -c constraints.txt --group test --group peers
 	touch $@
 
+$(VENV)-docs/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(VENV)-docs/bin/python -m pip install -q -c constraints.txt --group docs
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-ptx $(VENV)-peers dist build demo-out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-ptx $(VENV)-peers $(VENV)-docs dist build demo-out .pytest_cache .mypy_cache .ruff_cache

@@ -111,12 +111,24 @@ def _load(name: str) -> Backend | str:
             ) from error
     points = _entry_points()
     if name in points:
-        register_backend(points[name].load())
-        return _registered[name]
+        return _announced(points[name])
     raise ValueError(
         f"fgi: unknown backend {name!r}; expected 'auto' or one of "
         f"{', '.join(available_backends())}"
     )
+
+
+def _announced(point: Any) -> Backend:
+    """The backend of an entry point; from now on arrays find it too."""
+    try:
+        backend: Backend = point.load()
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"fgi: the backend {point.name!r} needs {error.name}, which is not installed; choose "
+            f"one of {', '.join(available_backends())}"
+        ) from error
+    register_backend(backend)
+    return backend
 
 
 def set_backend(name: str) -> None:
@@ -177,6 +189,25 @@ def register_backend(module: Any) -> None:
     _registered[module.name] = module
 
 
+@contextmanager
+def under_test(backend: Any) -> Iterator[None]:
+    """Inside the block the backend is registered, complete or not.
+
+    Errors: ValueError where another one has the name.
+    """
+    global _registered
+    name = backend.name
+    if name in BUILT_IN and backend is not _built_in(name):
+        raise ValueError(f"fgi.testing: {name!r} is a built-in backend; expected another name")
+    before, _registered = _registered, {**_registered}
+    if name not in BUILT_IN:
+        _registered[name] = backend
+    try:
+        yield
+    finally:
+        _registered = before
+
+
 def describe(x: Any) -> str:
     """What came, in the same words whatever the framework."""
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
@@ -203,7 +234,7 @@ def _announced_owner(x: Array) -> Backend | None:
     """As ``_owner``, among the entry points whose framework is loaded and that nobody has used."""
     for name, point in _entry_points().items():
         if name in sys.modules and name not in _registered:
-            register_backend(point.load())
+            _announced(point)
     return _owner(x)
 
 

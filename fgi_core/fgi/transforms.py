@@ -29,10 +29,12 @@ def _arrays(tree: Any) -> Iterator[Any]:
 def _backend(caller: str, *trees: Any) -> Autodiff:
     first = next(_arrays(trees), None)
     backend = namespace() if first is None else owner(first, caller, "the first array")
-    if not hasattr(backend, caller.removeprefix("fgi.")):
+    facet = caller.removeprefix("fgi.")
+    if not hasattr(backend, facet):
+        lacks = facet if hasattr(backend, "vjp") else "automatic differentiation"
         raise TypeError(
-            f"{caller}: {backend.name} has no automatic differentiation; expected arrays of "
-            f"torch, jax or tensorflow; convert them, or call derivative(x) for the slope itself"
+            f"{caller}: {backend.name} has no {lacks}; expected arrays of torch, jax or "
+            f"tensorflow; convert them, or call derivative(x) for the slope itself"
         )
     return cast("Autodiff", backend)
 

@@ -17,12 +17,14 @@
 ``report.py``       rows, tables, JSON, JUnit
 ``isolation.py``    the same in worker processes, which may crash or hang
 ``linearity.py``    whether a rule of ``fgi.custom_jvp`` is linear
+``conformance/``    whether a backend is one, for whoever writes it
 
 This package needs NumPy, and is loaded on first use.
 """
 
 from .api import assert_gradients_match, assert_value_exact, check
 from .bounds import TABLE as BOUNDS, Bound
+from .conformance import backend_conformance, conformance_test
 from .linearity import assert_linear, checking
 from .modes import modes
 from .report import Element, Failure, Report, Row
@@ -39,8 +41,10 @@ __all__ = [
     "assert_gradients_match",
     "assert_linear",
     "assert_value_exact",
+    "backend_conformance",
     "check",
     "checking",
+    "conformance_test",
     "load",
     "modes",
 ]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Autodiff
+from ..backend import Autodiff, Backend
 from .bounds import TABLE, Bound
 from .precision import Floats, Precision
 
-__all__ = ["Cell", "Settings", "numbers", "of_dtype"]
+__all__ = ["Cell", "Settings", "has", "numbers", "of_dtype"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Settings:
     repeat: int = 1
     inputs: Floats | None = None
     bounds: tuple[Bound, ...] = TABLE
+
+
+def has(xp: Backend, dtype: str) -> bool:
+    """Whether the backend has a floating dtype of that name."""
+    try:
+        return xp.dtype(dtype) in xp.floating
+    except Exception:  # each framework has its own for a name that it does not know
+        return False
 
 
 def of_dtype(xp: Autodiff, x: Floats, precision: Precision) -> Any:

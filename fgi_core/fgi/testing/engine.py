@@ -21,7 +21,7 @@ from fgi_backends.mode import AbsentError, Function, Mode
 from ..backend import Autodiff
 from ..dispatch import describe, namespace, use_backend
 from . import points
-from .cell import Cell, Settings, numbers, of_dtype
+from .cell import Cell, Settings, has, numbers, of_dtype
 from .judge import Judge, Judgement
 from .linearity import checking
 from .modes import backend, modes
@@ -29,7 +29,7 @@ from .precision import PRECISIONS
 from .report import ABSENT, DIFFERS, ERROR, OK, Failure, Row
 from .subjects import Subject
 
-__all__ = ["divide", "run"]
+__all__ = ["divide", "failed", "in_mode", "run"]
 
 
 def divide(
@@ -52,10 +52,18 @@ def divide(
 def run(cell: Cell, subjects: Sequence[Subject], settings: Settings) -> list[Row]:
     """The rows of one cell, in the order of the subjects."""
     xp = backend(cell.framework)
-    mode = modes(cell.framework)[cell.mode]
+    return in_mode(xp, modes(cell.framework)[cell.mode], cell, subjects, settings)
+
+
+def in_mode(
+    xp: Autodiff, mode: Mode, cell: Cell, subjects: Sequence[Subject], settings: Settings
+) -> list[Row]:
+    """The same, of a mode that is not in the framework's own list."""
     reason = mode.absent()
     if cell.dtype not in mode.dtypes:
         reason = f"is for {' and '.join(mode.dtypes)}"
+    if not has(xp, cell.dtype):
+        reason = f"{xp.name} has no {cell.dtype}"
     if reason is not None:
         return [Row("", **vars(cell), status=ABSENT, reason=reason)]
     with contextlib.ExitStack() as stack:
@@ -79,7 +87,7 @@ def run(cell: Cell, subjects: Sequence[Subject], settings: Settings) -> list[Row
             except AbsentError as error:
                 found[subject.name] = _row(subject, cell, ABSENT, reason=str(error))
             except Exception as error:
-                found[subject.name] = _failed(subject, cell, error)
+                found[subject.name] = failed(subject, cell, error)
             else:
                 if failure is None:
                     able.append(subject)
@@ -93,7 +101,7 @@ def run(cell: Cell, subjects: Sequence[Subject], settings: Settings) -> list[Row
         together = [subject for subject in able if subject.is_surrogate]
         alone = [[subject] for subject in able if not subject.is_surrogate]
         for part in (together, *alone):
-            for row in divide(bank, lambda subject, e: _failed(subject, cell, e), part):
+            for row in divide(bank, lambda subject, e: failed(subject, cell, e), part):
                 found[row.subject] = row
     return [found[subject.name] for subject in subjects if subject.name in found]
 
@@ -102,7 +110,7 @@ def _row(subject: Subject, cell: Cell, status: str, **more: Any) -> Row:
     return Row(subject.name, **vars(cell), status=status, **more)
 
 
-def _failed(subject: Subject, cell: Cell, error: Exception) -> Row:
+def failed(subject: Subject, cell: Cell, error: Exception) -> Row:
     text = f"{type(error).__name__}: {error}".strip()
     if len(text) > 2000:
         text = f"{text[:1500]} ... {text[-400:]}"

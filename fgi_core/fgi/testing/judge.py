@@ -186,7 +186,7 @@ class Judge:
 
     def _twin(self, y: Floats, dx: Floats, into: Judgement) -> None:
         """The framework's own mechanism, operation by operation."""
-        if self.subject.random or self.subject.target.arrays:
+        if self.subject.random or self.subject.target.arrays or not self.xp.mechanisms:
             return
         twin = self.subject.target.native()
         eager = modes(self.cell.framework)["eager"]

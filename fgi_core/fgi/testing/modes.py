@@ -1,18 +1,20 @@
-"""The modes of each framework: its backend's own list, and derivatives of derivatives."""
+"""The modes of each framework: its backend's own list, or what any backend can be asked for."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from fgi_backends.mode import Function, Mode, direct, table
 
 from ..backend import Autodiff
 from ..dispatch import BUILT_IN, _load, namespace
-from ..transforms import jvp, vjp
+from ..transforms import compile, grad, jvp, scan, vjp, vmap
 
-__all__ = ["AUTODIFF", "backend", "chosen", "modes"]
+__all__ = ["AUTODIFF", "GENERIC", "backend", "chosen", "generic", "modes"]
 
 AUTODIFF = ("torch", "jax", "tensorflow")
 """In the order in which they are loaded: TensorFlow before torch does not end well."""
@@ -36,6 +38,35 @@ def _reverse(f: Function, x: Any, u: Any) -> tuple[Any, Any]:
     return y, pullback(u)[0]
 
 
+def _blocks(x: Any) -> Any:
+    """The columns in up to four blocks, along a new first axis."""
+    columns = x.shape[1]
+    size = columns // max(count for count in (1, 2, 3, 4) if columns % count == 0)
+    return namespace(x).stack([x[:, i : i + size] for i in range(0, columns, size)])
+
+
+def _joined(blocks: Any) -> Any:
+    return namespace(blocks).concat([blocks[i] for i in range(blocks.shape[0])], axis=1)
+
+
+def _batched(f: Function, x: Any, u: Any) -> tuple[Any, Any]:
+    slopes = vmap(grad(lambda x, u: namespace(x).sum(f(x) * u)))
+    return f(x), _joined(slopes(_blocks(x), _blocks(u)))
+
+
+def _compiled(f: Function, *example: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
+    return compile(lambda x, u: _reverse(f, x, u))
+
+
+def _scanned(f: Function, x: Any, u: Any) -> tuple[Any, Any]:
+    def through(x: Any) -> Any:
+        blocks = _blocks(x)
+        start = namespace(x).zeros_like(blocks[0])
+        return _joined(scan(lambda carry, x: (carry, f(x)), start, blocks)[1])
+
+    return _reverse(through, x, u)
+
+
 TWICE = table(
     Mode(
         "grad of grad",
@@ -54,14 +85,41 @@ TWICE = table(
 )
 """Value g'(x), gradient u * g''(x)."""
 
-OWN = table(Mode("eager", "vjp of the backend", direct(_reverse), quick=True))
-"""Of a backend that is not one of ours."""
+GENERIC = {
+    **table(
+        Mode("eager", "vjp of the backend", direct(_reverse), quick=True),
+        Mode("jvp", "forward mode", direct(lambda f, x, u: jvp(f, (x,), (u,))), quick=True),
+        Mode("vmap(grad)", "the gradient, batched", direct(_batched), quick=True),
+        Mode("compile", "value and vjp, compiled", _compiled, quick=True),
+        Mode("scan", "inside the time loop, reverse mode", direct(_scanned), quick=True),
+    ),
+    **TWICE,
+}
+"""What the protocol itself can express; ``FACETS`` are the names that each needs beside vjp."""
+
+FACETS = {
+    "jvp": ("jvp",),
+    "vmap(grad)": ("vmap", "grad"),
+    "compile": ("compile",),
+    "scan": ("scan",),
+    "jvp of grad": ("jvp",),
+}
+
+
+def generic(xp: Any) -> Mapping[str, Mode]:
+    """The modes of a backend that is not one of ours; those that it has no facet for are absent."""
+
+    def absent(mode: str) -> str | None:
+        missing = [name for name in ("vjp", *FACETS.get(mode, ())) if not hasattr(xp, name)]
+        return f"{xp.name} has no {' and no '.join(missing)}" if missing else None
+
+    return {name: replace(m, absent=partial(absent, name)) for name, m in GENERIC.items()}
 
 
 def modes(framework: str) -> Mapping[str, Mode]:
     """Every mode of a framework, which is loaded."""
     if framework not in BUILT_IN:
-        return OWN | TWICE
+        return generic(backend(framework))
     own = importlib.import_module(f"fgi_backends.{framework}.modes").MODES
     return {**own, **TWICE}
 

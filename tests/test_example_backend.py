@@ -1,0 +1,149 @@
+"""docs/add_a_backend.md: its code is the example, which conforms and is found by its name."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/add_a_backend.md"
+EXAMPLE = ROOT / "docs/examples/backend_mlx"
+FILES = sorted(
+    path.relative_to(EXAMPLE).as_posix()
+    for path in EXAMPLE.rglob("*")
+    if path.suffix in (".py", ".toml")
+)
+TITLED = re.compile(r'```\w+ title="([^"]+)"\n(.*?)```', re.DOTALL)
+RUN = re.compile(r"```(python|console)\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
+
+needs_mlx = pytest.mark.skipif(find_spec("mlx") is None, reason="mlx is not installed")
+
+
+def metadata() -> dict[str, dict[str, dict[str, str]]]:
+    found: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
+        (EXAMPLE / "pyproject.toml").read_text()
+    )["project"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process in which the example is installed, with its entry points."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "fgi_mlx-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fgi-mlx\nVersion: 0.1.0\n")
+    lines = []
+    for group, points in metadata()["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    path = os.pathsep.join([str(site), str(EXAMPLE), *sys.path])
+    return os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(environment: dict[str, str], *command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *command],
+        env=environment,
+        cwd=EXAMPLE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_page_builds_up_the_example(name: str) -> None:
+    blocks = [code for title, code in TITLED.findall(PAGE.read_text()) if title == name]
+    assert blocks, f"{name} is not on the page"
+    assert "\n\n".join(blocks).split() == (EXAMPLE / name).read_text().split()
+    for block in blocks:
+        assert block.strip("\n") in (EXAMPLE / name).read_text()
+
+
+def test_the_page_has_no_other_files() -> None:
+    assert {title for title, _ in TITLED.findall(PAGE.read_text())} == set(FILES)
+
+
+def test_without_its_framework_it_says_what_is_missing(installed: dict[str, str]) -> None:
+    code = """
+import sys
+sys.modules["mlx"] = None
+import fgi
+print("mlx" in fgi.available_backends())
+try:
+    fgi.set_backend("mlx")
+except ImportError as error:
+    print(error)
+"""
+    printed = run(installed, "-c", code)
+    assert printed.startswith("True\nfgi: the backend 'mlx' needs mlx")
+    assert "which is not installed; choose one of " in printed
+
+
+@needs_mlx
+def test_it_is_found_by_name_and_by_its_arrays(installed: dict[str, str]) -> None:
+    by_name = """
+import sys, fgi
+print("mlx" in fgi.available_backends(), "mlx" in sys.modules)
+fgi.set_backend("mlx")
+print(fgi.namespace().__name__, fgi.get_backend())
+"""
+    assert run(installed, "-c", by_name) == "True False\nfgi_mlx mlx\n"
+    by_array = """
+import mlx.core as mx, fgi
+x = mx.array([-0.5, 0.0, 1.0])
+spike = fgi.surrogates.Gaussian(sigma=0.5)
+y, pullback = fgi.vjp(spike, x)
+(dx,) = pullback(mx.array([2.0, -1.0, 4.0]))
+print(fgi.namespace(y).name, y.tolist(), [round(v, 6) for v in dx.tolist()])
+"""
+    # u exp(-2 x^2), by hand.
+    expected = "mlx [0.0, 0.0, 1.0] [1.213061, -1.0, 0.541341]\n"
+    assert run(installed, "-c", by_array) == expected
+
+
+@needs_mlx
+def test_its_own_tests_pass(installed: dict[str, str]) -> None:
+    printed = run(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
+    passed = re.search(r"(\d+) passed, (\d+) skipped", printed)
+    assert passed
+    assert int(passed[1]) > 300
+
+
+@needs_mlx
+def test_the_catalogue_passes_in_every_mode(installed: dict[str, str]) -> None:
+    code = """
+import fgi, fgi.testing
+report = fgi.testing.check(backends=["mlx"], dtypes=["bfloat16", "float32"])
+assert report.ok, str(report)
+print(*dict.fromkeys(row.mode for row in report.rows if row.status == "ok"), sep=", ")
+print(len({row.subject for row in report.rows}) == len(fgi.surrogates.catalogue()))
+"""
+    modes = "eager, jvp, vmap(grad), compile, scan, grad of grad, jvp of grad"
+    assert run(installed, "-c", code) == f"{modes}\nTrue\n"
+
+
+@needs_mlx
+def test_the_command_line_checks_it(installed: dict[str, str]) -> None:
+    options = ["--backends", "mlx", "--modes", "eager", "--dtypes", "float32"]
+    printed = run(installed, "-m", "fgi", "check", "atan:alpha=3", *options)
+    assert "1 subjects, 512 numbers compared: 1 ok." in printed
+
+
+@needs_mlx
+def test_the_page_s_other_blocks_print_what_they_say(installed: dict[str, str]) -> None:
+    blocks = RUN.findall(PAGE.read_text())
+    assert len(blocks) >= 3
+    for kind, code, expected in blocks:
+        if kind == "python":
+            assert run(installed, "-c", code) == expected
