@@ -77,36 +77,34 @@ DEEPEST_COMPILED = {("torch", "forward over reverse"): 2, ("torch", "forward ove
 """What PyTorch's compiler itself fails at; test_limits.py shows it without fgi."""
 
 
-@pytest.mark.parametrize(
-    ("spikes", "order"),
-    [
-        pytest.param(ALL, 2, id="all, order 2"),
-        pytest.param(SOME, 4, id="some, order 4"),
-        pytest.param(ONE, 6, id="one, order 6"),
-        pytest.param(ALL, 4, id="all, order 4", marks=pytest.mark.sweep),
-        pytest.param(ALL, 6, id="all, order 6", marks=pytest.mark.sweep),
-    ],
-)
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("framework", AUTODIFF)
+BANKS = {"all": ALL, "some": SOME, "one": ONE}
+
+
+def cases(short: dict[str, int], long: dict[str, tuple[int, ...]]) -> Any:
+    """Which surrogates up to which order, in each framework and way; what is long for the sweep."""
+    asked = [(name, order, False) for name, order in short.items()]
+    asked += [(name, order, True) for name, orders in long.items() for order in orders]
+    found = []
+    for framework in AUTODIFF:
+        for way in WAYS:
+            for name, order, slow in asked:
+                # A forward mode inside another is two tapes there, and of all half an hour.
+                deep = framework == "tensorflow" and "forward" in way and order == 6
+                spikes = SOME if deep and name == "all" else BANKS[name]
+                marks = [pytest.mark.sweep] if slow or deep else []
+                label = f"{framework}-{way}-{name}, order {order}"
+                found.append(pytest.param(framework, way, spikes, order, id=label, marks=marks))
+    return pytest.mark.parametrize(("framework", "way", "spikes", "order"), found)
+
+
+@cases({"all": 2, "some": 4, "one": 6}, {"all": (4, 6)})
 def test_derivatives_up_to_the_order_are_exact(
     framework: str, way: str, spikes: tuple[Any, ...], order: int
 ) -> None:
     exact_up_to_the_order(framework, way, spikes, order)
 
 
-@pytest.mark.parametrize(
-    ("spikes", "order"),
-    [
-        pytest.param(SOME, 2, id="some, order 2"),
-        pytest.param(ONE, 4, id="one, order 4"),
-        pytest.param(ONE, 6, id="one, order 6", marks=pytest.mark.sweep),
-        pytest.param(ALL, 2, id="all, order 2", marks=pytest.mark.sweep),
-        pytest.param(ALL, 4, id="all, order 4", marks=pytest.mark.sweep),
-    ],
-)
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("framework", AUTODIFF)
+@cases({"some": 2, "one": 4}, {"one": (6,), "all": (2, 4)})
 def test_compiled_they_are_exact_too(
     framework: str, way: str, spikes: tuple[Any, ...], order: int
 ) -> None:
@@ -116,8 +114,6 @@ def test_compiled_they_are_exact_too(
 def exact_up_to_the_order(
     framework: str, way: str, spikes: tuple[Any, ...], order: int, compiled: bool = False
 ) -> None:
-    if framework == "tensorflow" and "forward" in way and order == 6 and spikes is ALL:
-        spikes = SOME  # a forward mode inside another is two tapes, and five of them half an hour
     asked = [spike.replace(order=order) for spike in spikes]
     deepest = DEEPEST_COMPILED.get((framework, way), order) if compiled else order
     for k in range(1, 1 + min(order, deepest)):
