@@ -208,7 +208,7 @@ ONE_NAME = [
     ),
     Peer(
         "sinabs.MultiSpike+PeriodicExponential", sinabs("PeriodicExponential", "MultiSpike"),
-        r"gradient: wrong in the tails, from \|x\| = 1\.1\d",
+        r"gradient: wrong in the tails, from \|x\| = 1\.0\d",
         preset("rockpool_torch.PeriodicExponential"),
     ),
     Peer(

@@ -58,7 +58,7 @@ HONEST: dict[str, Honest] = {
     "value of a function": (tails, "eager", 4, None),
     "gradient of a function": (tails, "eager", 4, None),
     "gradient that changes its sign": (sensitive, "eager", 200, [FRAMEWORK]),
-    "second derivative": (second_order, "grad of grad", 4, [FRAMEWORK]),
+    "second derivative": (second_order, "grad of grad", 12, [FRAMEWORK]),
 }
 """Who needs a bound: the subjects, the mode, how many seeds, and the frameworks that show it."""
 

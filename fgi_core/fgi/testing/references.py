@@ -182,5 +182,9 @@ def second_derivative(evaluate: Evaluate, x: Floats, key: Floats | None, largest
     size = np.where(np.isfinite(central), np.abs(central), 0.0)
     # On a smooth stretch neighbouring differences are nearly the same, at a kink they are not.
     smooth = np.ptp(sides, axis=0) <= 1e-2 * np.max(np.abs(sides), axis=0) + 1e-8 * size.max()
+    # And so are the changes between them: a kink near the end of the stretch shows in one alone.
+    bends = np.diff(sides, axis=0)
+    noise = 16 * np.finfo(np.float64).eps * np.max(np.abs(s), axis=0) / h
+    smooth &= np.ptp(bends, axis=0) <= 0.05 * np.max(np.abs(bends), axis=0) + noise
     result: Floats = np.where(smooth & (size < largest / 16), central, np.nan)
     return result
