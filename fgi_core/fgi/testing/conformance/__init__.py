@@ -168,7 +168,7 @@ def _parts(
                 found.append(_Part(name, _asking(module, case, dtype, keys, bounds)))
     settings = Settings(seed, bounds=bounds)
     for mode in MODES:
-        for dtype in PRECISIONS if mode in promises.EVERY_DTYPE else ("float32",):
+        for dtype in promises.dtypes(module, mode):
             if wanted(SURROGATES, mode, dtype):
                 name = f"{SURROGATES}, {mode}, {dtype}"
                 found.append(_Part(name, _promising(module, mode, dtype, settings)))
