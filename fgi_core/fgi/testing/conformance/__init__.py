@@ -78,7 +78,8 @@ def backend_conformance(
     the report. ``bounds`` are how far numbers may be off: put your own, with their reasons, before
     ``fgi.testing.conformance.BOUNDS``.
 
-    Errors: ValueError where a built-in backend has the name, for an unknown subject, mode or dtype.
+    Errors: TypeError for what has no name; ValueError where a built-in backend has it, and for an
+    unknown subject, mode or dtype.
     """
     parts = _parts(module, keys, subjects, modes, dtypes, tuple(bounds), seed)
     report = Report(
