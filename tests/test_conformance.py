@@ -244,6 +244,8 @@ def test_another_backend_of_a_built_in_name(framework: str) -> None:
     report = fgi.testing.backend_conformance(copy, subjects=["dispatch"])
     assert f"its arrays are taken for those of {framework}" in str(report)
     assert "copy" not in fgi.available_backends()
+    with pytest.raises(TypeError, match=r"namespace\(\) has no name; expected a module that"):
+        fgi.testing.backend_conformance(types.SimpleNamespace())
 
 
 def test_what_is_not_known() -> None:

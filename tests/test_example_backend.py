@@ -136,8 +136,39 @@ print(len({row.subject for row in report.rows}) == len(fgi.surrogates.catalogue(
 @needs_mlx
 def test_the_command_line_checks_it(installed: dict[str, str]) -> None:
     options = ["--backends", "mlx", "--modes", "eager", "--dtypes", "float32"]
-    printed = run(installed, "-m", "fgi", "check", "atan:alpha=3", *options)
-    assert "1 subjects, 512 numbers compared: 1 ok." in printed
+    alone = ["mlx=fgi.surrogates:ATan()", "--like", "atan"]
+    for what in (["atan:alpha=3"], alone):
+        printed = run(installed, "-m", "fgi", "check", *what, *options)
+        assert "1 subjects, 512 numbers compared: 1 ok." in printed
+
+
+@needs_mlx
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+def test_a_spiking_network_has_the_gradients_of_another_framework(
+    installed: dict[str, str],
+) -> None:
+    code = """
+import fgi, numpy as np
+net = fgi.networks.Network(fgi.neurons.ALIF(), gain=3.0)
+rng = np.random.default_rng(1)
+xs, u = (rng.normal(size=(20, 4, n)).astype("float32") for n in (5, 3))
+found = []
+for name in ("torch", "mlx"):
+    params, x, w = fgi.convert((net.init((5, 16, 3)), xs, u), name)
+    xp = fgi.namespace(x)
+    spikes = xp.to_numpy(net.apply(params, x).spikes[0])
+    gradient = fgi.grad(lambda p: xp.sum(w * net.apply(p, x).readout))(params)
+    found.append((spikes, fgi.convert(gradient, "numpy")))
+(spikes, theirs), (ours, gradient) = found
+assert 10 < spikes.sum() and np.array_equal(spikes, ours)
+for layer, parameters in theirs.items():
+    for name, right in parameters.items():
+        assert np.abs(right).max() > 0, name
+        off = np.abs(gradient[layer][name] - right).max() / np.abs(right).max()
+        assert off < 1e-5, (layer, name, off)
+print(sum(map(len, theirs.values())))
+"""
+    assert run(installed, "-W", "ignore", "-c", code) == "8\n"
 
 
 @needs_mlx

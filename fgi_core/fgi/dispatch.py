@@ -193,19 +193,24 @@ def register_backend(module: Any) -> None:
 def under_test(backend: Any) -> Iterator[None]:
     """Inside the block the backend is registered, complete or not.
 
-    Errors: ValueError where another one has the name.
+    Errors: TypeError for what has no name, ValueError where a built-in backend has it.
     """
-    global _registered
-    name = backend.name
+    name = getattr(backend, "name", None)
+    if not isinstance(name, str):
+        raise TypeError(
+            f"fgi.testing: {getattr(backend, '__name__', backend)} has no name; expected a module "
+            f"that satisfies fgi.backend.Backend"
+        )
     if name in BUILT_IN and backend is not _built_in(name):
         raise ValueError(f"fgi.testing: {name!r} is a built-in backend; expected another name")
-    before, _registered = _registered, {**_registered}
+    before = dict(_registered)
     if name not in BUILT_IN:
         _registered[name] = backend
     try:
         yield
     finally:
-        _registered = before
+        _registered.clear()
+        _registered.update(before)
 
 
 def describe(x: Any) -> str:

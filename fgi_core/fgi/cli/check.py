@@ -108,14 +108,16 @@ def check(
 
 def _joined(what: list[str]) -> list[str]:
     """The functions by framework are one subject."""
-    frameworks = ("torch=", "jax=", "tensorflow=")
-    apart = [text for text in what if not text.startswith(frameworks)]
-    together = [text for text in what if text.startswith(frameworks)]
+    from ..testing.subjects import by_framework
+
+    apart = [text for text in what if not by_framework(text)]
+    together = [text for text in what if by_framework(text)]
     return [*apart, *([";".join(together)] if together else [])]
 
 
 def _subjects(text: str) -> list[Any]:
     from .. import surrogates
+    from ..testing.subjects import by_framework
 
     if text in surrogates.groups():
         everything = surrogates.catalogue().values()
@@ -124,7 +126,7 @@ def _subjects(text: str) -> list[Any]:
     # atan:alpha=3 has its parameters after the colon, module:object a name.
     if "=" not in head.partition(":")[2] and ":" in head and not text.startswith("{"):
         return [text]
-    if text.startswith(("torch=", "jax=", "tensorflow=")):
+    if by_framework(text):
         return [text]
     return [surrogate(text)]
 

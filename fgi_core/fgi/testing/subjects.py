@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..definition import Surrogate
-from ..dispatch import BUILT_IN, describe
+from ..dispatch import BUILT_IN, available_backends, describe
 from ..values import Value
 
-__all__ = ["Subject", "load", "subjects"]
+__all__ = ["Subject", "by_framework", "load", "subjects"]
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,25 @@ def _wrong(thing: Any) -> TypeError:
     )
 
 
+def by_framework(source: str) -> bool:
+    """Whether a source is that of one framework: ``torch=module:object``."""
+    framework, equals, _ = source.partition("=")
+    return bool(equals) and framework.isidentifier()
+
+
 def from_source(source: str) -> Any:
-    """``module:object`` or ``module:make(alpha=2)``; ``torch=...,jax=...`` is one per framework."""
+    """``module:object`` or ``module:make(alpha=2)``; ``torch=...;jax=...`` is one per framework."""
+    if not by_framework(source):
+        return _object(source)
     found = {}
+    known = tuple(dict.fromkeys((*BUILT_IN, *available_backends())))
     for part in source.split(";"):
-        framework, equals, rest = part.partition("=")
-        if equals and framework in BUILT_IN:
-            found[framework] = _object(rest)
-        else:
-            return _object(part)
+        framework, _, rest = part.partition("=")
+        if framework not in known:
+            raise ValueError(
+                f"{part!r}: unknown framework {framework!r}; expected one of {', '.join(known)}"
+            )
+        found[framework] = _object(rest)
     return found
 
 

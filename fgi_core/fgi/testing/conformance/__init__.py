@@ -78,7 +78,8 @@ def backend_conformance(
     the report. ``bounds`` are how far numbers may be off: put your own, with their reasons, before
     ``fgi.testing.conformance.BOUNDS``.
 
-    Errors: ValueError where a built-in backend has the name, for an unknown subject, mode or dtype.
+    Errors: TypeError for what has no name; ValueError where a built-in backend has it, and for an
+    unknown subject, mode or dtype.
     """
     parts = _parts(module, keys, subjects, modes, dtypes, tuple(bounds), seed)
     report = Report(
@@ -168,7 +169,7 @@ def _parts(
                 found.append(_Part(name, _asking(module, case, dtype, keys, bounds)))
     settings = Settings(seed, bounds=bounds)
     for mode in MODES:
-        for dtype in PRECISIONS if mode in promises.EVERY_DTYPE else ("float32",):
+        for dtype in promises.dtypes(module, mode):
             if wanted(SURROGATES, mode, dtype):
                 name = f"{SURROGATES}, {mode}, {dtype}"
                 found.append(_Part(name, _promising(module, mode, dtype, settings)))

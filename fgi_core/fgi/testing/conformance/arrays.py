@@ -63,7 +63,7 @@ def reductions(p: Probe, function: str) -> None:
     p.same(p.call(function, np.array(-2.5)), -2.5, quantity="of shape ()")
     for axis in (None, 0, -1):
         p.same(p.call(function, x, axis=axis), reference(x, axis=axis), quantity=f"axis {axis}")
-        for keepdims in (True, False):
+        for keepdims in (True, False) if p.dtype == "float32" else ():
             options: dict[str, Any] = {"axis": axis, "keepdims": keepdims}
             told = f"axis {axis}, keepdims {keepdims}"
             p.same(p.call(function, x, **options), reference(x, **options), quantity=told)
@@ -275,7 +275,7 @@ def operators_of_16_bits_with_numbers(p: Probe) -> None:
         p.same(got, expected)
 
 
-@case("of arrays", "operators")
+@case("of arrays", "operators", dtypes=("float32",))
 def operators_of_arrays(p: Probe) -> None:
     x, y = np.array([[0.5, -2.0, -0.0]]), np.array([[1.5], [-0.5]])
     for name, of in (OPERATORS | {"/": operator.truediv}).items():

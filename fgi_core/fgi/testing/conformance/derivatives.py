@@ -176,9 +176,15 @@ def _power(xp: Any, exponent: float, x: Any) -> Any:
 
 # A model with parameters in a dict of arrays and lists, and its derivatives by hand:
 #     y_i = a_i tanh(w x_i) + b x_i^3,   loss = sum_i u_i y_i
-PARAMETERS = {"a": np.array([0.5, -2.0, 1.5, 0.25]), "more": [np.array(0.75), (np.array(-0.375),)]}
+PARAMETERS: dict[str, Any] = {
+    "a": np.array([0.5, -2.0, 1.5, 0.25]),
+    "more": [np.array(0.75), (np.array(-0.375),)],
+}
 POINTS = np.array([0.5, -1.125, 0.25, 1.5])
 UPSTREAM = np.array([-2.0, 0.5, 3.0, -0.75])
+
+
+NO_INFLUENCE = {"a": np.zeros(4), "more": [np.zeros(()), (np.zeros(()),)]}
 
 
 def model(xp: Any, p: Any, x: Any) -> Any:
@@ -216,11 +222,16 @@ def gradients(p: Probe) -> None:
     agree(p, grad(f, argnums=1)(*arguments), dx, "by argument 1")
     agree(p, grad(f, argnums=2)(*arguments), model_by_hand()[0], "by argument 2")
     x = arguments[1]
-    zeros = {"a": np.zeros(4), "more": [np.zeros(()), (np.zeros(()),)]}
     free = grad(lambda p_, x: p.xp.sum(x * x))(arguments[0], x)
-    agree(p, free, zeros, "by what has no influence")
-    shared = grad(lambda x, y: p.xp.sum(x * x * y))(x, x)
-    agree(p, shared, 2 * POINTS**2, "of the same array in two places")
+    agree(p, free, NO_INFLUENCE, "by what has no influence")
+    some = grad(lambda p_: p.xp.sum(p_["a"] * p_["a"]))(arguments[0])
+    agree(p, some, {**NO_INFLUENCE, "a": 2 * PARAMETERS["a"]}, "by one leaf of several")
+    agree(p, grad(lambda x: p.xp.sum(arguments[2]))(x), np.zeros(4), "of a constant")
+    for argnums, expected in ((0, 2 * POINTS**2), (1, POINTS**2)):
+        shared = grad(lambda x, y: p.xp.sum(x * x * y), argnums=argnums)(x, x)
+        agree(p, shared, expected, f"of the same array in two places, argument {argnums}")
+    leaf = grad(lambda both: p.xp.sum(both["x"] * both["x"] * both["y"]))({"x": x, "y": x})
+    agree(p, leaf, {"x": 2 * POINTS**2, "y": POINTS**2}, "of the same array in two leaves")
     named = grad(lambda x, *, w: p.xp.sum(w * x * x * x))(x, w=arguments[2])
     agree(p, named, 3 * UPSTREAM * POINTS**2, "with a named argument")
     twice = grad(grad(lambda x, k: k * x * x * x))
@@ -259,6 +270,11 @@ def pullbacks(p: Probe) -> None:
     agree(p, y, {"cube": POINTS**3, "list": [(5 * POINTS,)]}, "nested value")
     got = pullback({"cube": u, "list": [(x,)]})
     agree(p, got, (3 * POINTS**2 * UPSTREAM + 5 * POINTS,), "of a nested value")
+    _, pullback = vjp(lambda p_, x: x * x, parameters, x)
+    agree(p, pullback(u), (NO_INFLUENCE, 2 * POINTS * UPSTREAM), "by what has no influence")
+    _, pullback = vjp(lambda x, y: x * x * y, x, x)
+    expected = (2 * POINTS**2 * UPSTREAM, POINTS**2 * UPSTREAM)
+    agree(p, pullback(u), expected, "of the same array in two places")
 
 
 @case("16 bits", "vjp", dtypes=EVERY[:2], needs=("vjp",))
@@ -278,6 +294,9 @@ def forwards(p: Probe) -> None:
     got = jvp(lambda x: {"y": x * x, "z": [3 * x]}, primals[1:], tangents[1:])
     expected = {"y": POINTS**2, "z": [3 * POINTS]}, {"y": 2 * POINTS * vx, "z": [3 * vx]}
     agree(p, got, expected, "of a nested value")
+    constant = p.into(UPSTREAM)
+    got = jvp(lambda x: (2 * x, constant), primals[1:], tangents[1:])
+    agree(p, got, ((2 * POINTS, UPSTREAM), (2 * vx, np.zeros(4))), "of a constant")
 
 
 @case("by hand", "vmap", dtypes=WIDEST, needs=("vmap", "grad"))

@@ -26,7 +26,7 @@ from ..subjects import Subject, subjects
 from .case import case
 from .probe import Probe
 
-__all__ = ["EVERY_DTYPE", "MODES", "SURROGATES", "rows"]
+__all__ = ["MODES", "SURROGATES", "dtypes", "rows"]
 
 SURROGATES = (
     Gaussian(sigma=0.5),
@@ -42,8 +42,12 @@ SURROGATES = (
 SLOPE = "slope"
 MODES = (SLOPE, *GENERIC)
 """The value and ``derivative(x)``, without a framework's differentiation; then with it."""
-EVERY_DTYPE = (SLOPE, "eager")
-"""The numbers of a dtype are looked at operation by operation; what is around is the same."""
+
+
+def dtypes(xp: Any, mode: str) -> tuple[str, ...]:
+    """In which dtypes a mode is run: the numbers of a dtype are looked at in one of them."""
+    numbers = "eager" if hasattr(xp, "vjp") else SLOPE
+    return tuple(PRECISIONS) if mode == numbers else ("float32",)
 
 
 def rows(xp: Any, mode: str, dtype: str, settings: Settings) -> list[Row]:
