@@ -381,3 +381,8 @@ def test_a_stop_gradient_that_is_forgotten(framework: str, monkeypatch: pytest.M
 def test_a_rule_that_is_not_linear_is_named(framework: str) -> None:
     report = T.check(faults.not_linear, backends=[framework], modes=["eager"], dtypes=["float32"])
     assert "rule is not linear in the tangents" in report.errors[0].reason
+
+
+def test_a_source_of_an_unknown_framework() -> None:
+    with pytest.raises(ValueError, match=r"unknown framework 'trch'; expected one of torch, jax"):
+        fgi.testing.load("torch=fgi.surrogates:ATan();trch=fgi.surrogates:ATan()")
