@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 import tempfile
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +11,7 @@ import numpy as np
 import pytest
 
 from support import devices, frameworks
-from test_readme import BLOCK
 
-PAGE = Path(__file__).parents[1] / "docs" / "devices.md"
-BLOCKS = BLOCK.findall(PAGE.read_text())
 AUTODIFF = frameworks.INSTALLED_AUTODIFF
 ENGINE = {"torch": "DTensor", "jax": "jit", "tensorflow": "MirroredStrategy"}
 MORE = {
@@ -134,26 +126,3 @@ def test_keras_under_a_mixed_policy_on_two_devices() -> None:
         ):
             assert off(alone, before) > 0.01
             assert off(got, alone) < bounds[policy]
-
-
-@pytest.mark.parametrize(("code", "expected"), BLOCKS, ids=["torch", "jax", "tensorflow"])
-def test_a_block_of_the_page_prints_what_it_says(code: str, expected: str) -> None:
-    for name in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
-        if find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == expected
-
-
-def test_every_link_exists() -> None:
-    for page in (PAGE, PAGE.with_name("export.md")):
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / link).exists(), link

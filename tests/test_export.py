@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +12,10 @@ import pytest
 
 import fgi
 from support import catalogue, exact, exports, frameworks
-from test_readme import BLOCK
 
 ROOT = Path(__file__).parents[1]
 TEXT = exports.PAGE.read_text()
 ROWS = exports.on_page()
-BLOCKS = BLOCK.findall(TEXT)
 AUTODIFF = frameworks.INSTALLED_AUTODIFF
 needs_torch = pytest.mark.skipif("torch" not in AUTODIFF, reason="torch is not installed")
 needs_tensorflow = pytest.mark.skipif(
@@ -55,31 +50,6 @@ def test_the_page_is_of_the_pinned_versions() -> None:
     assert set(versions) == {"torch", "jax", "tensorflow-cpu", *exports.NEEDS["torch.onnx.export"]}
     for name, version in versions.items():
         assert pins.get(name, version) == version
-
-
-@pytest.fixture
-def as_a_reader_has_it() -> Iterator[None]:
-    """JAX without float64, as it is where the tests have not asked for it."""
-    if "jax" not in AUTODIFF:
-        yield
-        return
-    jax = frameworks.load("jax")
-    jax.config.update("jax_enable_x64", False)
-    yield
-    jax.config.update("jax_enable_x64", True)
-
-
-@pytest.mark.parametrize(("code", "expected"), BLOCKS, ids=["torch", "onnx", "jax", "tensorflow"])
-def test_a_block_of_the_page_prints_what_it_says(
-    code: str, expected: str, as_a_reader_has_it: None
-) -> None:
-    for name in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
-        if find_spec(name) is None:
-            pytest.skip(f"{name} is not installed")
-    printed = io.StringIO()
-    with exports.quiet(), contextlib.redirect_stdout(printed):
-        exec(compile(code, "export.md", "exec"), {"__name__": "export"})
-    assert printed.getvalue() == expected
 
 
 # Training goes on after the file.

@@ -6,10 +6,6 @@ half that fails as well, and each of its programs.
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -20,13 +16,13 @@ import pytest
 
 from fgi.surrogates import preset
 from support import frameworks
-from test_readme import BLOCK
+from support.pages import Block, blocks, links, run
 
 Library = Callable[[str], Any]
 
 PAGE = Path(__file__).parents[1] / "docs/inside_other_libraries.md"
 TEXT = PAGE.read_text()
-BLOCKS = BLOCK.findall(TEXT)
+BLOCKS = blocks(TEXT)
 
 peers = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 TORCH = ("spikingjelly", "snntorch", "sinabs")
@@ -171,20 +167,10 @@ class TestSpyx:
         ]
 
 
-def program(name: str) -> tuple[str, str]:
-    """The page's program that imports the library, and what it prints."""
-    (found,) = (pair for pair in BLOCKS if re.search(rf"^(import|from) {name}\b", pair[0], re.M))
+def program(name: str) -> Block:
+    """The page's program that imports the library."""
+    (found,) = (block for block in BLOCKS if name in block.imported)
     return found
-
-
-def run(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.peers
@@ -193,7 +179,7 @@ def test_a_program_prints_what_it_says(name: str, library: Library) -> None:
     if find_spec(name) is None:
         library(name)
     code, expected = program(name)
-    assert run(code) == expected
+    assert run([code]) == [expected]
 
 
 FOREIGN = """
@@ -246,7 +232,7 @@ def test_keras_has_the_numbers_of_a_custom_gradient_and_stores_what_that_does_no
             pytest.skip(f"{name} is not installed")
     code, expected = program("keras")
     # In one process, as loading Keras takes longest.
-    printed = run(code + FOREIGN)
+    (printed,) = run([code + FOREIGN])
     assert printed.startswith(expected)
     equal, fires, files = printed.removeprefix(expected).splitlines()
     assert equal == "True True True"
@@ -258,5 +244,5 @@ def test_keras_has_the_numbers_of_a_custom_gradient_and_stores_what_that_does_no
 
 def test_every_library_has_a_program_and_each_link_a_file() -> None:
     assert len(BLOCKS) == len([program(name) for name in (*OWN, "keras")])
-    for link in re.findall(r"\]\(([^)#:]+)\)", TEXT):
+    for link in links(TEXT):
         assert (PAGE.parent / link).exists(), link

@@ -14,24 +14,24 @@ import pytest
 
 from fgi.bench import report
 from support import frameworks
+from support.pages import blocks, links
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
 
 
 @pytest.mark.skipif(
     set(frameworks.AUTODIFF) - set(frameworks.INSTALLED), reason="needs all three frameworks"
 )
 def test_the_code_blocks_print_what_they_say() -> None:
-    blocks = BLOCK.findall(README)
-    assert len(blocks) >= 5
+    found = blocks(README)
+    assert len(found) >= 5
     frameworks.load("torch")  # before TensorFlow
     jax = frameworks.load("jax")
     jax.config.update("jax_enable_x64", False)  # as a reader has it
     scope: dict[str, Any] = {"__name__": "readme"}
     try:
-        for code, expected in blocks:
+        for code, expected in found:
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
                 exec(compile(code, "README.md", "exec"), scope)
@@ -44,10 +44,8 @@ def test_every_make_target_and_link_exists() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = set(re.findall(r"make ([a-z]+(?:-[a-z]+)*)", README))
     assert {"demo", "test"} <= named <= set(targets)
-    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    links = re.findall(r"\]\(([^)#:]+)\)", prose)
-    assert links
-    for link in links:
+    assert links(README)
+    for link in links(README):
         assert (ROOT / link).exists(), link
 
 
