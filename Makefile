@@ -25,7 +25,7 @@ bench: $(READY)
 	$(RUN)/fgi bench --quick --seconds 2 --json docs/benchmarks/cpu-quick.json
 	$(RUN)/fgi bench --report docs/benchmarks
 
-# What the tests do of a few, of the whole catalogue: derivatives of every order. Ten minutes.
+# What the tests do of a few, of the whole catalogue: derivatives of every order. An hour.
 sweep: $(READY)
 	$(RUN)/python -m pytest -n 2 -m sweep
 

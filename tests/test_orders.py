@@ -70,7 +70,22 @@ def derivative(
     x = frameworks.to_framework(framework, np.stack([X] * len(spikes)))
     for d in WAYS[way](k):
         f = d(f)
-    return frameworks.to_numpy(framework, (fgi.compile(f) if compiled else f)(x))
+    if compiled:
+        f = (
+            in_less_than_an_hour(f)
+            if framework == "torch" and len(spikes) == len(ALL)
+            else fgi.compile(f)
+        )
+    return frameworks.to_numpy(framework, f(x))
+
+
+def in_less_than_an_hour(f: Function) -> Function:
+    """As torch.compile traces and differentiates it, without the C++ that inductor would write."""
+    import torch
+
+    torch.compiler.reset()
+    compiled: Function = torch.compile(f, fullgraph=True, backend="aot_eager")
+    return compiled
 
 
 DEEPEST_COMPILED = {("torch", "forward over reverse"): 2, ("torch", "forward over forward"): 1}
