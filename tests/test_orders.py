@@ -71,11 +71,8 @@ def derivative(
     for d in WAYS[way](k):
         f = d(f)
     if compiled:
-        f = (
-            in_less_than_an_hour(f)
-            if framework == "torch" and len(spikes) == len(ALL)
-            else fgi.compile(f)
-        )
+        long = framework == "torch" and len(spikes) == len(ALL)
+        f = (in_less_than_an_hour if long else fgi.compile)(f)
     return frameworks.to_numpy(framework, f(x))
 
 
