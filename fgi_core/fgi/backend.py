@@ -2,7 +2,7 @@
 
 The names are those of the array-API standard and mean the same in every backend, except for
 ``erfc`` (SciPy's) and the few that this library exists for: ``stop_gradient``,
-``connected``, ``differentiating``, ``mechanisms``.
+``connected``, ``with_value``, ``differentiating``, ``mechanisms``.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ class Backend(Protocol):
         """``d``, which is 0 everywhere, with derivative 1 and a second derivative: zero.
 
         For tapes, to which the gradient of what is linear is a constant and its derivative missing.
+        """
+
+    def with_value(self, y: Any, fx: Any, /) -> Any:
+        """``y``, every derivative included, whose value is known to be that of ``fx``.
+
+        ``y`` itself will do. Better where a compiler need not compute the value of ``y`` then.
         """
 
     def differentiating(self) -> bool:

@@ -127,7 +127,7 @@ class Surrogate(Definition):
             y = expand(xp, fx, rule, x, nodes=nodes(self.order))
         if not xp.same_shape(y, x):
             raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
-        return y
+        return xp.with_value(y, fx)
 
     def derivative(self, x: Array, key: Any = None) -> Array:
         """The slope g'(x), an ordinary function of ``x``. Shape, dtype and errors: as the call."""

@@ -22,6 +22,7 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
+from .with_value import with_value as with_value
 
 name = "jax"
 version: str = jax.__version__

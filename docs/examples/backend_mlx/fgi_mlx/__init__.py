@@ -41,6 +41,10 @@ def connected(d: mx.array, /) -> mx.array:
     return d
 
 
+def with_value(y: mx.array, fx: mx.array, /) -> mx.array:
+    return y
+
+
 def differentiating() -> bool:
     """Always: nothing tells a function that MLX traces whether its derivative will be taken."""
     return True

@@ -1,0 +1,23 @@
+"""``with_value``: the numbers of one tensor in the history of another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+__all__ = ["with_value"]
+
+
+def with_value(y: Tensor, fx: Tensor, /) -> Tensor:
+    # Operation by operation it would only cost. The compiler makes arithmetic of it again, and
+    # leaves out y; a program that is exported is to be arithmetic before that.
+    if (
+        not torch.compiler.is_compiling()
+        or torch.compiler.is_exporting()
+        or forward_ad._current_level >= 0
+    ):
+        return y
+    z = y.clone()
+    z.detach().copy_(fx)
+    return z
