@@ -29,6 +29,13 @@ def _jvp(primals: Any, tangents: Any) -> Any:
     return _with_value.bind(*primals), tangents[0]
 
 
+def _rows(arguments: Any, axes: Any) -> Any:
+    pairs = list(zip(arguments, axes, strict=True))
+    count = next(x.shape[axis] for x, axis in pairs if axis is not None)
+    front: Any = batching.bdim_at_front
+    return _with_value.bind(*(front(x, axis, count) for x, axis in pairs)), 0
+
+
 def _jet(primals: Any, series: Any) -> Any:
     return _with_value.bind(*primals), series[0]
 
@@ -36,6 +43,6 @@ def _jet(primals: Any, series: Any) -> Any:
 _with_value.def_impl(lambda y, fx: fx)
 _with_value.def_abstract_eval(lambda y, fx: y)
 mlir.register_lowering(_with_value, lambda context, y, fx: [fx])
-batching.defbroadcasting(_with_value)  # type: ignore[no-untyped-call]
+batching.primitive_batchers[_with_value] = _rows
 ad.primitive_jvps[_with_value] = _jvp
 jet.jet_rules[_with_value] = _jet  # type: ignore[assignment]

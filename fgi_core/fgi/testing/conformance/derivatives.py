@@ -69,6 +69,25 @@ def connects(p: Probe) -> None:
     p.same(pullback(p.into(u))[0], zeros, zeros=False, quantity="second derivative")
 
 
+@case("derivative kept", "with_value", needs=("vjp", "compile"))
+def keeps(p: Probe) -> None:
+    x, u, v = np.array([0.5, -2.5, 3.0]), np.array([-2.0, 0.5, 4.0]), np.array([4.0, 2.0, -1.0])
+
+    def square(x: Any) -> Any:
+        return p.xp.with_value(x * x, p.xp.stop_gradient(x * x))
+
+    for f, how in ((square, "plain"), (compile(square), "compiled")):
+        y, pullback = vjp(f, p.into(x))
+        p.same(y, x * x, quantity=f"value, {how}")
+        p.same(pullback(p.into(u))[0], 2 * x * u, quantity=f"derivative, {how}")
+
+    def slope(x: Any) -> Any:
+        return vjp(square, x)[1](p.into(u))[0]
+
+    _, pullback = vjp(slope, p.into(x))
+    p.same(pullback(p.into(v))[0], 2 * u * v, quantity="second derivative")
+
+
 # Name: the function, and its derivatives by each argument at the points below, by hand.
 X, Y = np.array([0.25, 1.5, 2.75, 6.5]), np.array([0.75, 1.25, 2.0, 2.5])
 U = np.array([-2.0, 0.5, 4.0, 3.0])

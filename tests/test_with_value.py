@@ -1,0 +1,147 @@
+"""Compiled, the value of a surrogate is f(x) alone: no slope is computed for it.
+
+``y - y`` is no constant for a compiler, so that arithmetic alone has the slope in the value; see
+``with_value`` in each backend. What the derivatives are is tested wherever derivatives are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fgi
+from support import frameworks
+from support.frameworks import to_framework, to_numpy
+
+AUTODIFF = frameworks.INSTALLED_AUTODIFF
+X = np.array([-1.5, -0.2, 0.0, 0.3, 2.0, np.inf, np.nan])
+U = np.array([2.0, -1.0, 0.5, 3.0, -4.0, 1.0, 2.0])
+
+# exp(-x^2 / 2), in the value of which nothing has an exponential.
+SPIKE = fgi.surrogates.Gaussian()
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "surrogate": SPIKE,
+    "order=4": SPIKE.replace(order=4),
+    "through the primitive": SPIKE.replace(through="primitive"),
+    "bypass": lambda x: fgi.bypass(x > 0, fgi.namespace(x).exp(-x)),
+}
+SLOPES = {"exp", "erf", "erfc", "exponential"}
+
+
+def in_torch(f: Callable[[Any], Any]) -> list[str]:
+    """What the value needs in the forward graph of a training step."""
+    torch = frameworks.load("torch")
+    from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
+    from torch._dynamo.backends.common import aot_autograd
+
+    from fgi_backends.torch.transforms import apart
+
+    found: list[str] = []
+
+    def forward(graph: Any, inputs: Any) -> Any:
+        (results,) = (node.args[0] for node in graph.graph.nodes if node.op == "output")
+        wanted = [results[0]]
+        while wanted:
+            node = wanted.pop()
+            found.append(str(node.target).removeprefix("aten.").partition(".")[0])
+            # Of a copy only what is copied counts, not what was there before.
+            copied = node.target is torch.ops.aten.copy.default
+            wanted += [node.args[1]] if copied else node.all_input_nodes
+        return make_boxed_func(graph.forward)
+
+    backend = aot_autograd(
+        fw_compiler=forward,
+        bw_compiler=lambda graph, inputs: make_boxed_func(graph.forward),
+        partition_fn=min_cut_rematerialization_partition,
+    )
+    x = to_framework("torch", X).requires_grad_()
+    torch.compile(apart(lambda x: f(x)), fullgraph=True, backend=backend)(x).backward(
+        to_framework("torch", U)
+    )
+    return found
+
+
+def in_jax(f: Callable[[Any], Any]) -> list[str]:
+    jax = frameworks.load("jax")
+    return in_hlo(jax.jit(lambda x: f(x)).lower(to_framework("jax", X)).compile().as_text())
+
+
+def in_tensorflow(f: Callable[[Any], Any]) -> list[str]:
+    tf = frameworks.load("tensorflow")
+    compiled = tf.function(lambda x: f(x), jit_compile=True, autograph=False)
+    return in_hlo(
+        compiled.experimental_get_compiler_ir(to_framework("tensorflow", X))("optimized_hlo")
+    )
+
+
+def in_hlo(program: str) -> list[str]:
+    return re.findall(r" ([a-z-]+)\(", program)
+
+
+OPERATIONS = {"torch": in_torch, "jax": in_jax, "tensorflow": in_tensorflow}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_no_slope_in_the_compiled_value(framework: str, form: str) -> None:
+    operations = OPERATIONS[framework]
+    assert SLOPES & set(operations(SPIKE.derivative)), "nothing would be found"
+    found = operations(FORMS[form])
+    assert found
+    assert not SLOPES & set(found)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_injection_is_arithmetic_everywhere(framework: str) -> None:
+    """For what reads a program and knows the framework's own operations only."""
+    assert SLOPES & set(OPERATIONS[framework](lambda x: fgi.inject(x, x > 0, SPIKE.derivative)))
+    if framework == "jax":
+        jax = frameworks.load("jax")
+        program = str(jax.make_jaxpr(lambda x: fgi.inject(x, x > 0, SPIKE.derivative))(1.0))
+        assert "with_value" not in program
+        assert "with_value" in str(jax.make_jaxpr(SPIKE)(1.0))
+
+
+def test_derivatives_along_a_line_in_jax() -> None:
+    """``jet`` takes no notice of JAX's own custom rules, and would have found zeros."""
+    jax = pytest.importorskip("jax")
+    from jax.experimental.jet import jet
+
+    spike = SPIKE.replace(order=4)
+    for f in (spike, jax.jit(spike)):
+        y, (first, second) = jet(f, (0.5,), ((1.0, 0.0),))
+        slope = np.exp(-(0.5**2) / 2)
+        np.testing.assert_allclose([y, first, second], [1, slope, -0.5 * slope], rtol=1e-6)
+
+
+def test_rows_of_one_of_two_arguments_in_jax() -> None:
+    jax = pytest.importorskip("jax")
+    xp = frameworks.backend("jax")
+    rows, one = to_framework("jax", np.arange(6.0).reshape(3, 2)), to_framework("jax", np.ones(2))
+    for axes, arguments in ((0, None), (rows, one)), ((None, 0), (one, rows)):
+        y = jax.jit(jax.vmap(xp.with_value, in_axes=axes))(*arguments)
+        np.testing.assert_array_equal(y, np.broadcast_to(arguments[1], (3, 2)))
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_gradients_are_those_of_the_arithmetic(framework: str) -> None:
+    """Compiled forward and backward, twice over, against ``inject``, to the last bit."""
+    x, u = to_framework(framework, X), to_framework(framework, U)
+    spike = SPIKE.replace(order=2)
+    plain = lambda x: fgi.inject(x, x > 0, SPIKE.derivative, order=2)  # noqa: E731
+
+    def both(f: Callable[[Any], Any]) -> list[Any]:
+        def slope(x: Any) -> Any:
+            return fgi.grad(lambda x: fgi.namespace(x).sum(f(x) * u))(x)
+
+        def bend(x: Any) -> Any:
+            return fgi.grad(lambda x: fgi.namespace(x).sum(slope(x) * u))(x)
+
+        return [to_numpy(framework, fgi.compile(g)(x)) for g in (f, slope, bend)]
+
+    for got, expected in zip(both(spike), both(plain), strict=True):
+        np.testing.assert_array_equal(got, expected)
