@@ -192,7 +192,7 @@ FAULTS = (
     Fault("connected to twice", "torch", "connected", lambda f: lambda d: f(d) + d, "connected",
           "derivative: another number", ("derivative one",)),
     Fault("with_value has no derivative", "torch", "with_value", lambda f: lambda y, fx: fx,
-          "with_value", "derivative, plain: the gradient is lost", ("derivative kept",)),
+          "with_value", "derivative, plain: another number", ("derivative kept",)),
     Fault("where stops the gradient", "torch", "where",
           lambda f: lambda c, x, y: f(c, x, y).detach(), "where", "by argument 0", ("reverse",)),
     Fault("vjp has the wrong sign", "torch", "vjp", flipped, "tanh", "the sign is flipped",
