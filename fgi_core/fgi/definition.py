@@ -210,7 +210,7 @@ class Surrogate(Definition):
     @property
     def _bent(self) -> bool:
         """Whether a derivative of the slope is asked for, by ``x`` or by a parameter."""
-        return self.order > 1 or bool(self.arrays)
+        return self.order > 1 or len(self._array_names) > 0
 
     def _uniform(self, xp: Backend, x: Array, key: Any) -> tuple[Array, ...]:
         return uniform(type(self).__name__, xp, x, key, self._is_random)

@@ -67,7 +67,8 @@ def expand(
     ``fgi.quadrature``, it is asked between x0 and x, y = f(x0) + sum_i w_i L(x0 + s_i d)[d], and
     has derivatives beyond the first.
     """
-    points, tangents = zip(*(frozen(xp, x) for x in inputs), strict=True)
+    pairs = [frozen(xp, x) for x in inputs]
+    points, tangents = [x0 for x0, _ in pairs], [minus_d for _, minus_d in pairs]
     if not nodes:
         return fx - rule(points, tangents)
     y = fx

@@ -76,6 +76,9 @@ def keyword(*, default: Any, kw_only: bool = True) -> Any:
 SCHEMA_KEY, SCHEMA = "schema", 1
 """A file may say by which rules its configuration was written; each change of them counts one."""
 
+PLAIN = (int, float, str, type(None))
+"""Parameters of these kinds are no arrays."""
+
 # Shown in an error as they are written; anything else by its type.
 SHOWN = (str, bool, complex, int, float)
 
@@ -117,6 +120,8 @@ class Definition:
     """Those passed by name alone, which are left unsaid while they have their defaults."""
     _nested: ClassVar[dict[str, Any]] = {}
     """Parameters that are definitions themselves, and of which kind."""
+    _array_names: ClassVar[tuple[str, ...]]
+    """Of each object; no parameter."""
 
     def __init_subclass__(cls, *, name: str | None = None) -> None:
         # eq=False: the generated comparison would ask arrays for a truth value.
@@ -148,6 +153,14 @@ class Definition:
         """Check each parameter. Subclasses go on with what two parameters owe each other."""
         for name, range in self._ranges:
             object.__setattr__(self, name, self._checked(name, range))
+        # Kept, for every call asks. Numbers first: while it compiles, PyTorch does not answer
+        # hasattr for those that change.
+        arrays = [
+            name
+            for name, value in self.parameters.items()
+            if not isinstance(value, PLAIN) and hasattr(value, "dtype")
+        ]
+        object.__setattr__(self, "_array_names", tuple(arrays))
 
     def _checked(self, name: str, range: str) -> Any:
         value = getattr(self, name)
@@ -196,18 +209,16 @@ class Definition:
     @property
     def arrays(self) -> dict[str, Array]:
         """Those parameters that are arrays."""
-        # Numbers first: while it compiles, PyTorch does not answer hasattr for those that change.
-        values = vars(self).items()
-        return {n: v for n, v in values if not isinstance(v, int | float) and hasattr(v, "dtype")}
+        return {name: getattr(self, name) for name in self._array_names}
 
     def in_dtype(self, xp: Backend, dtype: Any) -> Self:
         """The same definition with its arrays, if any, in the dtype that is computed in.
 
         Errors: TypeError where they are not arrays of ``xp``.
         """
-        arrays = self.arrays
-        if not arrays:
+        if not self._array_names:
             return self
+        arrays = self.arrays
         for name, value in arrays.items():
             if not isinstance(value, xp.Array):
                 raise foreign(type(self).__name__, xp, name, owner(value, name))

@@ -10,7 +10,7 @@ from jax.tree_util import GetAttrKey
 
 __all__ = ["register"]
 
-LEAVES = "_leaves"
+LEAVES, ARRAYS = "_leaves", "_array_names"
 
 _registered: set[type] = set()
 
@@ -51,8 +51,10 @@ def _unflatten(kind: type[Any]) -> Any:
         leaves, fixed = structure
         spike = object.__new__(kind)
         vars(spike).update(fixed)
-        vars(spike).update(zip(leaves, children, strict=True))
+        inside = dict(zip(leaves, children, strict=True))
+        vars(spike).update(inside)
         vars(spike)[LEAVES] = leaves
+        vars(spike)[ARRAYS] = tuple(name for name, x in inside.items() if hasattr(x, "dtype"))
         return spike
 
     return unflatten
