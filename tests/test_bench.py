@@ -20,6 +20,7 @@ from support.frameworks import INSTALLED_AUTODIFF, load, to_framework, to_numpy
 
 # Those that compile in a few seconds; the others by hand: fgi bench --toy.
 QUICK = {"torch": "eager", "jax": "jit", "tensorflow": "function"}
+HAS_NO_FORWARD_MODE = {"autograd_function", "custom_vjp"}
 
 every_framework = pytest.mark.parametrize("framework", INSTALLED_AUTODIFF)
 
@@ -36,30 +37,80 @@ def toy(framework: str, workload: str, execution: str) -> measure.Group:
 @every_framework
 @pytest.mark.parametrize("workload", workloads.WORKLOADS)
 def test_every_workload_at_toy_size(framework: str, workload: str) -> None:
-    rows = measure.measure(toy(framework, workload, QUICK[framework]), rounds=3, seconds=0)
+    kind = workloads.WORKLOADS[workload].takes
+    execution = "eager" if kind == "call" else QUICK[framework]
+    rows = measure.measure(toy(framework, workload, execution), rounds=3, seconds=0)
     by_name = {row["mechanism"]: row for row in rows}
     xp = fgi.namespace(to_framework(framework, np.ones(1)))
-    assert {"fgi", "as published", "bypass", "f alone", "floor", *xp.mechanisms} == set(by_name)
+    names = {"fgi", "as published", "bypass", "f alone", "floor", *xp.mechanisms}
+    assert names | ({"by hand"} if kind == "call" else set()) == set(by_name)
     for name, row in by_name.items():
         assert "error" not in row, row
         phases = {"inference"} if name == "f alone" else {"inference", "both"}
         assert phases <= set(row["seconds"])
         assert all(len(taken) == 3 and min(taken) > 0 for taken in row["seconds"].values())
         assert row["warm-up"] > 0
-        if name not in ("f alone", "floor"):
-            assert row["differ"] == 0 < row["values"]
+        if name in ("f alone", "floor"):
+            continue
+        assert row["differ"] == 0 < row["values"]
+        counted = framework == "torch" or execution == "jit"
+        assert (row["peak memory"] is not None) == counted
+        if workload == "forward-gradient":
+            assert (name in HAS_NO_FORWARD_MODE) == ("forward gradient" in row.get("lacks", {}))
+            assert (name in HAS_NO_FORWARD_MODE) != ("forward gradient" in row["seconds"])
+        else:
+            assert "lacks" not in row
     json.dumps(rows, allow_nan=False)
 
 
 @pytest.mark.parametrize(
     ("framework", "execution"),
-    [("torch", "compile"), ("torch", "eager"), ("tensorflow", "XLA"), ("tensorflow", "eager")],
+    [
+        ("torch", "compile"),
+        ("torch", "eager"),
+        ("torch", "TorchScript"),
+        ("tensorflow", "XLA"),
+        ("tensorflow", "eager"),
+    ],
 )
 def test_every_execution(framework: str, execution: str) -> None:
     if framework not in INSTALLED_AUTODIFF:
         pytest.skip(f"{framework} is not installed")
     rows = measure.measure(toy(framework, "elementwise", execution), rounds=3, seconds=0)
     assert not [row for row in rows if "error" in row]
+    for row in rows:
+        assert ("nodes" in row) == (execution != "eager" and row["mechanism"] != "floor")
+        if framework == "torch" and execution == "compile":
+            assert row["graph breaks"] == 0
+            # Compiled before, by the warm-up: that takes a hundred times as long as any round.
+            assert all(taken[0] < row["warm-up"] / 3 for taken in row["seconds"].values()), row
+
+
+def test_a_loop_is_traced_as_a_whole() -> None:
+    if "torch" not in INSTALLED_AUTODIFF:
+        pytest.skip("torch is not installed")
+    rows = measure.measure(toy("torch", "alif", "TorchScript"), rounds=3, seconds=0)
+    assert not [row for row in rows if "error" in row]
+    nodes = {row["mechanism"]: row["nodes"] for row in rows if "nodes" in row}
+    assert nodes["fgi"] > nodes["f alone"] > 4 * 10  # four steps
+
+
+@every_framework
+def test_memory_is_counted_beyond_the_arguments(framework: str) -> None:
+    """A gradient of the size of x, and no more than a few arrays of that size."""
+    load(framework)
+    clock = measure.timing(framework)
+    x = to_framework(framework, np.ones(2**16))
+    u = to_framework(framework, np.full(2**16, 2.0))
+    for execution in clock.EXECUTIONS.values():
+        if execution.absent() is None and execution.name in ("eager", "jit"):
+            both = execution.build(lambda p: p * p, x, (), u)["both"]
+            found = clock.peak_memory("cpu", both)
+            if framework == "tensorflow" or (framework == "jax" and execution.name == "eager"):
+                assert found is None
+            else:
+                assert found is not None
+                assert 1 <= found / (8 * 2**16) <= 4
 
 
 @every_framework
@@ -91,7 +142,7 @@ def test_phases_compute_what_they_say(framework: str) -> None:
     p = {"w": to_framework(framework, np.array([2.0, 3.0]))}
     x = to_framework(framework, np.array([1.0, -1.0]))
     for execution in clock.EXECUTIONS.values():
-        if execution.absent() is not None or execution.name == "compile":
+        if execution.absent() is not None or execution.name in ("compile", "TorchScript"):
             continue
         calls.clear()
         phases = execution.build(f, p, (x,), x)

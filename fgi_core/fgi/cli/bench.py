@@ -56,7 +56,7 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Time fgi against every other mechanism, in turns; each group in its own process."""
+    """Time fgi against every other mechanism, in turns; each function in its own process."""
     from ..bench import report as reporting
 
     if report is not None:
