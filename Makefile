@@ -20,7 +20,7 @@ lint: $(READY)
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 
-# What fgi costs: six minutes, on an idle machine. Without --quick, hours.
+# What fgi costs: less than five minutes, on two idle cores. Without --quick, hours.
 bench: $(READY)
 	$(RUN)/fgi bench --quick --seconds 2 --json docs/benchmarks/cpu-quick.json
 	$(RUN)/fgi bench --report docs/benchmarks

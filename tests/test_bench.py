@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 import fgi
-from fgi.bench import measure, mechanisms, report, runner, workloads
+from fgi.bench import figures, measure, mechanisms, page, report, runner, workloads
 from fgi.cli import app
 from support.frameworks import INSTALLED_AUTODIFF, load, to_framework, to_numpy
 
 # Those that compile in a few seconds; the others by hand: fgi bench --toy.
 QUICK = {"torch": "eager", "jax": "jit", "tensorflow": "function"}
+HAS_NO_FORWARD_MODE = {"autograd_function", "custom_vjp"}
 
 every_framework = pytest.mark.parametrize("framework", INSTALLED_AUTODIFF)
 
@@ -36,30 +38,80 @@ def toy(framework: str, workload: str, execution: str) -> measure.Group:
 @every_framework
 @pytest.mark.parametrize("workload", workloads.WORKLOADS)
 def test_every_workload_at_toy_size(framework: str, workload: str) -> None:
-    rows = measure.measure(toy(framework, workload, QUICK[framework]), rounds=3, seconds=0)
+    kind = workloads.WORKLOADS[workload].takes
+    execution = "eager" if kind == "call" else QUICK[framework]
+    rows = measure.measure(toy(framework, workload, execution), rounds=3, seconds=0)
     by_name = {row["mechanism"]: row for row in rows}
     xp = fgi.namespace(to_framework(framework, np.ones(1)))
-    assert {"fgi", "as published", "bypass", "f alone", "floor", *xp.mechanisms} == set(by_name)
+    names = {"fgi", "as published", "bypass", "f alone", "floor", *xp.mechanisms}
+    assert names | ({"by hand"} if kind == "call" else set()) == set(by_name)
     for name, row in by_name.items():
         assert "error" not in row, row
         phases = {"inference"} if name == "f alone" else {"inference", "both"}
         assert phases <= set(row["seconds"])
         assert all(len(taken) == 3 and min(taken) > 0 for taken in row["seconds"].values())
         assert row["warm-up"] > 0
-        if name not in ("f alone", "floor"):
-            assert row["differ"] == 0 < row["values"]
+        if name in ("f alone", "floor"):
+            continue
+        assert row["differ"] == 0 < row["values"]
+        counted = framework == "torch" or execution == "jit"
+        assert (row["peak memory"] is not None) == counted
+        if workload == "forward-gradient":
+            assert (name in HAS_NO_FORWARD_MODE) == ("forward gradient" in row.get("lacks", {}))
+            assert (name in HAS_NO_FORWARD_MODE) != ("forward gradient" in row["seconds"])
+        else:
+            assert "lacks" not in row
     json.dumps(rows, allow_nan=False)
 
 
 @pytest.mark.parametrize(
     ("framework", "execution"),
-    [("torch", "compile"), ("torch", "eager"), ("tensorflow", "XLA"), ("tensorflow", "eager")],
+    [
+        ("torch", "compile"),
+        ("torch", "eager"),
+        ("torch", "TorchScript"),
+        ("tensorflow", "XLA"),
+        ("tensorflow", "eager"),
+    ],
 )
 def test_every_execution(framework: str, execution: str) -> None:
     if framework not in INSTALLED_AUTODIFF:
         pytest.skip(f"{framework} is not installed")
     rows = measure.measure(toy(framework, "elementwise", execution), rounds=3, seconds=0)
     assert not [row for row in rows if "error" in row]
+    for row in rows:
+        assert ("nodes" in row) == (execution != "eager" and row["mechanism"] != "floor")
+        if framework == "torch" and execution == "compile":
+            assert row["graph breaks"] == 0
+            # Compiled before, by the warm-up: that takes a hundred times as long as any round.
+            assert all(taken[0] < row["warm-up"] / 3 for taken in row["seconds"].values()), row
+
+
+def test_a_loop_is_traced_as_a_whole() -> None:
+    if "torch" not in INSTALLED_AUTODIFF:
+        pytest.skip("torch is not installed")
+    rows = measure.measure(toy("torch", "alif", "TorchScript"), rounds=3, seconds=0)
+    assert not [row for row in rows if "error" in row]
+    nodes = {row["mechanism"]: row["nodes"] for row in rows if "nodes" in row}
+    assert nodes["fgi"] > nodes["f alone"] > 4 * 10  # four steps
+
+
+@every_framework
+def test_memory_is_counted_beyond_the_arguments(framework: str) -> None:
+    """A gradient of the size of x, and no more than a few arrays of that size."""
+    load(framework)
+    clock = measure.timing(framework)
+    x = to_framework(framework, np.ones(2**16))
+    u = to_framework(framework, np.full(2**16, 2.0))
+    for execution in clock.EXECUTIONS.values():
+        if execution.absent() is None and execution.name in ("eager", "jit"):
+            both = execution.build(lambda p: p * p, x, (), u)["both"]
+            found = clock.peak_memory("cpu", both)
+            if framework == "tensorflow" or (framework == "jax" and execution.name == "eager"):
+                assert found is None
+            else:
+                assert found is not None
+                assert 1 <= found / (8 * 2**16) <= 4
 
 
 @every_framework
@@ -91,7 +143,7 @@ def test_phases_compute_what_they_say(framework: str) -> None:
     p = {"w": to_framework(framework, np.array([2.0, 3.0]))}
     x = to_framework(framework, np.array([1.0, -1.0]))
     for execution in clock.EXECUTIONS.values():
-        if execution.absent() is not None or execution.name == "compile":
+        if execution.absent() is not None or execution.name in ("compile", "TorchScript"):
             continue
         calls.clear()
         phases = execution.build(f, p, (x,), x)
@@ -177,13 +229,15 @@ def test_a_crash_is_a_row_and_the_others_go_on(
     )
     (row,) = rows
     assert row["error"].startswith("Crashed: the worker process ended with status 3")
-    assert "failed" in report.page({"cpu": about | {"rows": rows}})
+    pages = page.pages({"cpu": about | {"rows": rows}})
+    assert "failed" in pages["benchmarks.md"]
+    assert "the worker process ended with status 3" in pages["benchmarks/cpu.md"]
 
 
 def test_from_the_shell(tmp_path: Path) -> None:
     """A group in a process of its own, the summary, and the page made of the rows."""
     framework = INSTALLED_AUTODIFF[-1]
-    out = tmp_path / "results/cpu.json"
+    out = tmp_path / "benchmarks/cpu.json"
     shell = CliRunner()
     asked = ["bench", "elementwise", "--toy", "--frameworks", framework, "--surrogates", "atan"]
     asked += ["--executions", QUICK[framework], "--rounds", "3", "--json", str(out)]
@@ -197,9 +251,13 @@ def test_from_the_shell(tmp_path: Path) -> None:
     assert "threads" in content["frameworks"][framework]
     done = shell.invoke(app, ["bench", "--report", str(out.parent)])
     assert done.exit_code == 0, done.output
-    page = (tmp_path / "results.md").read_text()
-    assert "No GPU results yet" in page
-    assert report.about(content) in page
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "No GPU results yet" in text
+    assert report.about(content) in text
+    assert "(benchmarks/cpu-training.svg)" in text
+    assert (tmp_path / "benchmarks/cpu-training.svg").read_text().startswith("<?xml")
+    assert "as published" in (tmp_path / "benchmarks/cpu.md").read_text()
+    assert "Of 4096 values compared, 0 were" in (tmp_path / "which_mechanism.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -217,12 +275,75 @@ def test_wrong_use(arguments: list[str], said: str) -> None:
     assert said in " ".join(done.output.split())
 
 
-def row(mechanism: str, **seconds: list[float]) -> dict[str, Any]:
+def row(
+    mechanism: str, workload: str = "elementwise", size: int = 1024, **seconds: list[float]
+) -> dict[str, Any]:
     return {
-        "group": "g", "workload": "elementwise", "size": 1024, "dtype": "float32",
+        "group": f"g{size}", "workload": workload, "size": size, "dtype": "float32",
         "surrogate": '{"name": "atan"}', "framework": "torch", "execution": "eager",
         "mechanism": mechanism, "seconds": seconds, "differ": 0,
     }  # fmt: skip
+
+
+def cells(text: str, *first: str) -> list[str]:
+    """The line of a table that begins so."""
+    (line,) = {x for x in text.splitlines() if x.startswith(f"| {' | '.join(first)} |")}
+    return [cell.strip() for cell in line.strip("|").split("|")][len(first) :]
+
+
+def test_the_network_by_length_as_in_the_paper(about: dict[str, Any]) -> None:
+    """Speed-up over eager PyTorch with its own mechanism, at the same number of steps."""
+    rows = [
+        row("fgi", "alif", 28, both=[0.001, 0.002, 0.003], inference=[0.001]),
+        row("autograd_function", "alif", 28, both=[0.004, 0.005, 0.006], inference=[0.003]),
+        row("fgi", "alif", 784, both=[0.02], inference=[0.01]),
+        row("autograd_function", "alif", 784, both=[0.01], inference=[0.01]),
+    ]
+    for i, taken in enumerate(rows):
+        taken["warm-up"] = 1.5 + i
+    results = {"cpu": about | {"rows": rows}}
+    text = page.pages(results)["benchmarks.md"]
+    _, training, inference, warm_up = re.split("Training, a|Inference, ms|Warm-up: ", text)
+    assert cells(training, "torch", "eager", "fgi") == [
+        "2 (2.5 x)", "20 (0.5 x)",
+    ]  # fmt: skip
+    assert cells(inference, "torch", "eager", "fgi") == [
+        "1 (3.0 x)", "10 (1.0 x)",
+    ]  # fmt: skip
+    assert cells(warm_up, "torch", "eager", "autograd_function") == ["2.5 s", "4.5 s"]
+    published = "torch", "compile", "fgi, in the paper"
+    assert cells(training, *published) == ["7.0 x", "4.3 x"]
+    assert cells(warm_up, *published) == ["15 s", "649 s"]
+    assert set(figures.figures(results)) == {
+        "benchmarks/cpu-training.svg", "benchmarks/cpu-network-by-length.svg",
+    }  # fmt: skip
+
+
+def test_forward_gradients_over_the_value(about: dict[str, Any]) -> None:
+    """R_f and R_b by neighbours; what has no forward mode says why."""
+    rows = [
+        row("fgi", "forward-gradient", both=[6.0, 8.0, 9.0], inference=[2.0, 2.0, 2.0]),
+        row("autograd_function", "forward-gradient", both=[2.0, 2.0, 2.0]),
+        row("f alone", "forward-gradient", inference=[2.0, 4.0, 3.0]),
+    ]
+    rows[0]["seconds"]["forward gradient"] = [5.0, 8.0, 6.0]
+    rows[1]["lacks"] = {"forward gradient": "NotImplementedError: no jvp"}
+    pages = page.pages({"cpu": about | {"rows": rows}})
+    found = cells(pages["benchmarks.md"], "torch", "eager", "N=1024", "fgi")
+    assert found == ["3e+03", "2.00", "3.00", "4.00", "0"]
+    found = cells(pages["benchmarks.md"], "torch", "eager", "N=1024", "autograd_function")
+    assert found[1:3] == ["NotImplementedError: no jvp", "0.67"]
+    assert "torch's `autograd_function`: no jvp" in pages["which_mechanism.md"]
+
+
+def test_a_call_is_compared_with_what_is_written_by_hand(about: dict[str, Any]) -> None:
+    rows = [
+        row("fgi", "call", 1, forward=[4e-6, 5e-6, 9e-6], inference=[1e-6]),
+        row("by hand", "call", 1, forward=[1e-6, 3e-6, 3e-6], inference=[1e-6]),
+    ]
+    text = page.pages({"cpu": about | {"rows": rows}})["benchmarks.md"]
+    found = cells(text, "torch", "eager", "atan", "forward")
+    assert found == ["5.0", "3.0", "3.0"]
 
 
 def test_ratios_are_medians_of_neighbours() -> None:
@@ -236,8 +357,8 @@ def test_ratios_are_medians_of_neighbours() -> None:
         row("floor", both=[1.0, 1.0, 1.0]),
     ]
     assert report.ratio(rows[0], rows[1], "both") == 2.0
-    (cells,) = report.summary(rows)
-    assert cells == (
+    (line,) = report.summary(rows)
+    assert line == (
         "elementwise", "N=1024", "atan", "torch", "eager", "2.00", "autograd_function", "3.00",
         "2.00", "3.00", "0",
     )  # fmt: skip

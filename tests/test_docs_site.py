@@ -6,6 +6,7 @@ import importlib.util
 import posixpath
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,10 @@ def pages(entry: Any) -> Iterator[str]:
 def test_every_page_is_in_the_navigation_once() -> None:
     named = list(pages(SITE["nav"]))
     assert len(named) == len(set(named))
-    left_out = {line.strip("/") for line in SITE["not_in_nav"].split()}
+    left_out = [line.strip("/") for line in SITE["not_in_nav"].split()]
     there = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
-    assert set(named) - set(GENERATED) == there - left_out
+    expected = {page for page in there if not any(fnmatch(page, name) for name in left_out)}
+    assert set(named) - set(GENERATED) == expected
     for name, source in GENERATED.items():
         assert name in named
         assert (ROOT / source).exists()

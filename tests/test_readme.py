@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fgi.bench import report
+from fgi.bench import figures, page, report
 from support import frameworks
 from support.pages import blocks, links
 
@@ -78,8 +78,14 @@ def test_the_timings_are_those_of_the_committed_results() -> None:
     text = " ".join(README.split())
     assert f"between {min(ratios.values()):.2f} and {max(ratios.values()):.2f} times" in text
     assert sum(row.get("differ", 0) for row in saved["rows"]) == 0
-    pages = {path.stem: report.load(path) for path in (ROOT / "docs/benchmarks").glob("*.json")}
-    assert (ROOT / "docs/benchmarks.md").read_text() == report.page(dict(sorted(pages.items())))
+    paths = sorted((ROOT / "docs/benchmarks").glob("*.json"))
+    results = {path.stem: report.load(path) for path in paths}
+    pictures = figures.figures(results)
+    for path, text in page.pages(results, pictures).items():
+        assert (ROOT / "docs" / path).read_text() == text, path
+    assert {path.name for path in (ROOT / "docs/benchmarks").glob("*.svg")} == {
+        Path(path).name for path in pictures
+    }
 
 
 def test_the_numbers_of_other_libraries_are_those_of_the_tally() -> None:

@@ -25,16 +25,19 @@ class Execution:
     """One way to run: ``build(f, p, data, u)`` gives the phases that this way can tell apart.
 
     "forward" is f with what a gradient needs later, "backward" the gradient of u . f by p from
-    there, "both" the two. "inference" is f where no derivative can be asked for.
+    there, "both" the two. "inference" is f where no derivative can be asked for, "call" f where one
+    can, in a framework whose forward is not told from it.
     """
 
     name: str
     covers: str
     build: Callable[[Function, Any, tuple[Any, ...], Any], Phases]
     takes: tuple[str, ...] = ("function", "loop")
-    """A loop over time is something else to a compiler that unrolls it."""
+    """A loop over time is something else to a compiler that unrolls it; a "call" is one number."""
     compiles_step: bool = False
     """Whether f is asked to compile the step of its loop."""
+    nodes: Callable[[Function, Any, tuple[Any, ...]], int] | None = None
+    """Operations in the graph that it makes of f; None where it makes none of the whole of f."""
     absent: Callable[[], str | None] = always
     """Why it cannot run here; None where it can."""
 

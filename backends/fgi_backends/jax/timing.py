@@ -12,7 +12,15 @@ import jax.numpy as jnp
 
 from ..execution import Execution, Function, Phases, table
 
-__all__ = ["EXECUTIONS", "device_name", "flush", "nodes", "peak_memory", "settings", "to_device"]
+__all__ = [
+    "EXECUTIONS",
+    "device_name",
+    "flush",
+    "graph_breaks",
+    "peak_memory",
+    "settings",
+    "to_device",
+]
 
 
 def to_device(tree: Any, device: str) -> Any:
@@ -39,14 +47,21 @@ def flush(device: str) -> None:
         _ready(jnp.zeros(2**26, jnp.float32))
 
 
-def peak_memory(device: str, run: Callable[[], Any]) -> int | None:
-    """Bytes of arrays at most since the process began; None where JAX does not count."""
-    run()
-    found = jax.devices("cpu" if device == "cpu" else "gpu")[0].memory_stats()
-    return found["peak_bytes_in_use"] if found else None
+def peak_memory(device: str, both: Callable[[], Any]) -> int | None:
+    """Bytes that ``both`` has in use at most, beyond its arguments; None where nobody counts."""
+    program: Callable[[], Any] | None = getattr(both, "program", None)
+    found = program().memory_analysis() if program is not None else None
+    if found is None:
+        return None
+    beyond = found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+    return int(beyond)
 
 
-def nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
+def graph_breaks() -> None:
+    """There are none in JAX: what cannot be traced is an error."""
+
+
+def _nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
     """Operations in the jaxpr of f."""
     return _operations(jax.make_jaxpr(f)(p, *data).jaxpr)
 
@@ -81,11 +96,16 @@ def _jitted(f: Function, p: Any, data: tuple[Any, ...], u: Any) -> Phases:
         _, pullback = _ready(forward(p, *data))
         return _seconds(lambda: backward(pullback, u))
 
+    def together() -> float:
+        return _seconds(lambda: both(p, u, *data))
+
+    # JAX has it already once it has run.
+    together.program = lambda: both.lower(p, u, *data).compile()  # type: ignore[attr-defined]
     return {
         "inference": lambda: _seconds(lambda: inference(p, *data)),
         "forward": lambda: _seconds(lambda: forward(p, *data)),
         "backward": from_there,
-        "both": lambda: _seconds(lambda: both(p, u, *data)),
+        "both": together,
     }
 
 
@@ -94,4 +114,16 @@ def _both(f: Function, p: Any, u: Any, *data: Any) -> tuple[Any, Any]:
     return y, pullback(u)
 
 
-EXECUTIONS = table(Execution("jit", "jax.jit", _jitted))
+def _eager(f: Function, p: Any, data: tuple[Any, ...], u: Any) -> Phases:
+    return {
+        "inference": lambda: _seconds(lambda: f(p, *data)),
+        "call": lambda: _seconds(lambda: f(p, *data)),
+        "both": lambda: _seconds(lambda: _both(f, p, u, *data)),
+    }
+
+
+EXECUTIONS = table(
+    Execution("jit", "jax.jit", _jitted, nodes=_nodes),
+    # Nobody's arrays are computed so; what a call costs beyond the operations shows here.
+    Execution("eager", "operation by operation", _eager, takes=("call",)),
+)

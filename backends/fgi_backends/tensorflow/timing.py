@@ -11,7 +11,15 @@ import tensorflow as tf
 
 from ..execution import Execution, Function, Phases, table
 
-__all__ = ["EXECUTIONS", "device_name", "flush", "nodes", "peak_memory", "settings", "to_device"]
+__all__ = [
+    "EXECUTIONS",
+    "device_name",
+    "flush",
+    "graph_breaks",
+    "peak_memory",
+    "settings",
+    "to_device",
+]
 
 
 def _place(device: str) -> str:
@@ -48,20 +56,27 @@ def flush(device: str) -> None:
     tf.test.experimental.sync_devices()
 
 
-def peak_memory(device: str, run: Callable[[], Any]) -> int | None:
-    """Bytes of arrays at most while ``run`` runs; None where TensorFlow does not count."""
+def peak_memory(device: str, both: Callable[[], Any]) -> int | None:
+    """Bytes that ``both`` has in use at most, beyond its arguments; None where nobody counts."""
     if device == "cpu":
         return None
     tf.config.experimental.reset_memory_stats("GPU:0")
-    run()
-    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    before = int(tf.config.experimental.get_memory_info("GPU:0")["current"])
+    both()
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"]) - before
 
 
-def nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
-    """Operations in the graph of f, without those that only pass on what they get."""
+def graph_breaks() -> None:
+    """There are none in TensorFlow: a function is one graph."""
+
+
+def _nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
+    """Operations in the graph of f and its loops, without those that pass on what they get."""
     graph = tf.function(f, autograph=False).get_concrete_function(p, *data).graph
     passing = {"Placeholder", "Identity", "Const", "NoOp"}
-    return sum(op.type not in passing for op in graph.get_operations())
+    definition = graph.as_graph_def()
+    bodies = [definition.node, *(part.node_def for part in definition.library.function)]
+    return sum(node.op not in passing for body in bodies for node in body)
 
 
 def _seconds(run: Callable[[], Any]) -> float:
@@ -95,14 +110,25 @@ def _functions(**options: Any) -> Callable[..., Phases]:
 
 
 def _eager(f: Function, p: Any, data: tuple[Any, ...], u: Any) -> Phases:
+    def forward() -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(tf.nest.flatten(p))
+            return f(p, *data), tape
+
+    def backward() -> float:
+        y, tape = forward()
+        return _seconds(lambda: tape.gradient(y, p, u))
+
     return {
         "inference": lambda: _seconds(lambda: f(p, *data)),
+        "forward": lambda: _seconds(forward),
+        "backward": backward,
         "both": lambda: _seconds(lambda: _gradient(f, p, u, *data)),
     }
 
 
 EXECUTIONS = table(
-    Execution("eager", "operation by operation", _eager),
-    Execution("function", "tf.function", _functions()),
-    Execution("XLA", "tf.function(jit_compile=True)", _functions(jit_compile=True)),
+    Execution("eager", "operation by operation", _eager, takes=("function", "loop", "call")),
+    Execution("function", "tf.function", _functions(), nodes=_nodes),
+    Execution("XLA", "tf.function(jit_compile=True)", _functions(jit_compile=True), nodes=_nodes),
 )

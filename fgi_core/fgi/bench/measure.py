@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,13 +15,16 @@ import fgi
 
 from .. import trees
 from ..backend import Backend
-from .mechanisms import VALUE_ALONE, mechanisms
+from .mechanisms import BY_HAND, VALUE_ALONE, mechanisms
 from .workloads import WORKLOADS, Problem
 
-__all__ = ["FLOOR", "Group", "measure", "timing"]
+__all__ = ["ESTIMATE", "FLOOR", "Group", "in_turns", "measure", "prepared", "timing"]
 
 FLOOR = "floor"
 """What no mechanism can do without."""
+
+ESTIMATE = "forward gradient"
+"""The phase of value and estimated gradient along one direction that is given."""
 
 WARM_UP = 3
 """Iterations that are the warm-up, as in Otte 2024, Table 3."""
@@ -68,19 +72,31 @@ def measure(group: Group, rounds: int, seconds: float) -> list[dict[str, Any]]:
             clock.to_device(_arrays(xp, part, group.dtype), group.device)
             for part in (problem.p, problem.data)
         )
-        functions = {
-            name: problem.f(mechanism, execution.compiles_step)
-            for name, mechanism in mechanisms(xp, spike).items()
-        }
+        ways = mechanisms(xp, spike)
+        if workload.takes == "call":
+            ways[BY_HAND] = _by_hand(group.framework, spike)
+        functions = {name: problem.f(way, execution.compiles_step) for name, way in ways.items()}
         functions[FLOOR] = problem.floor
         reference = xp.to_numpy(_value(functions[VALUE_ALONE], p, data))
+        along = (
+            clock.to_device(_directions(xp, problem.p, group.dtype), group.device)
+            if workload.estimates
+            else None
+        )
 
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, dict[str, Any]] = {
+            name: {"mechanism": name, "seconds": {}} for name in functions
+        }
+        for name, row in rows.items():
+            # All of them before anything is compiled: what is counted would be compiled already.
+            if name != FLOOR and execution.nodes is not None:
+                with _reported(row, "lacks", "nodes"):
+                    row["nodes"] = execution.nodes(functions[name], p, data)
         runs: dict[str, dict[str, Callable[[], float]]] = {}
-        for name, f in functions.items():
-            row: dict[str, Any] = {"mechanism": name, "seconds": {}}
-            rows[name] = row
-            try:
+        # The floor first: what loads a compiler once is in the warm-up of no mechanism.
+        for name in (FLOOR, *(name for name in functions if name != FLOOR)):
+            row, f = rows[name], functions[name]
+            with _reported(row):
                 y = f(p, *data)
                 if name not in (FLOOR, VALUE_ALONE):
                     row["values"] = int(reference.size)
@@ -89,17 +105,61 @@ def measure(group: Group, rounds: int, seconds: float) -> list[dict[str, Any]]:
                 phases = dict(execution.build(f, p, data, u))
                 if name == VALUE_ALONE or (name == FLOOR and problem.passes is not None):
                     phases = {"inference": phases["inference"]}
-                row["warm-up"] = _warm_up(phases)
-                if "both" in phases:
+                runs[name] = prepared(row, phases, clock)
+                if execution.nodes is None and not execution.compiles_step:
+                    row.pop("graph breaks", None)
+                if "both" in phases and name != FLOOR:
                     row["peak memory"] = clock.peak_memory(group.device, phases["both"])
-                if name != FLOOR:
-                    row["nodes"] = clock.nodes(f, p, data) if not workload.loop else None
-                runs[name] = phases
-            except Exception as error:
-                row["error"] = f"{type(error).__name__}: {error}".strip().partition("\n")[0][:300]
-        _in_turns(runs, rows, rounds, seconds, clock, group)
+                if along is not None and name not in (FLOOR, VALUE_ALONE):
+                    with _reported(row, "lacks", ESTIMATE):
+                        # As it stands, before it is compiled: compiled, PyTorch's Function has a
+                        # forward mode without a word, and it is zero.
+                        _estimate(f)({"p": p, "v": along}, *data)
+                        built = execution.build(_estimate(f), {"p": p, "v": along}, data, u)
+                        for _ in range(WARM_UP):
+                            built["inference"]()
+                        runs[name][ESTIMATE] = built["inference"]
+        in_turns(runs, rows, rounds, seconds, clock, group, workload.repeats)
         _limits(rows, problem)
         return list(rows.values())
+
+
+@contextmanager
+def _reported(row: dict[str, Any], *place: str) -> Iterator[None]:
+    """What goes wrong inside is the row's error, or, with a ``place``, that of one thing of it."""
+    try:
+        yield
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".strip().partition("\n")[0][:300]
+        if place:
+            row.setdefault(place[0], {})[place[1]] = text
+        else:
+            row["error"] = text
+
+
+def _by_hand(framework: str, spike: fgi.Surrogate) -> Callable[..., Any]:
+    """The same surrogate, written inline; ValueError where nobody has written it."""
+    written = importlib.import_module(f"fgi_backends.{framework}.by_hand").expansions
+    if spike.name not in written:
+        raise ValueError(
+            f"fgi bench: {spike.name} is not written by hand; expected one of {', '.join(written)}"
+        )
+    parameters = {
+        name: value for name, value in spike.parameters.items() if name not in spike._keywords
+    }
+    return lambda x: written[spike.name](x, **parameters)
+
+
+def _directions(xp: Backend, p: Any, dtype: str) -> Any:
+    rng = np.random.default_rng(1)
+    return _arrays(xp, trees.map(lambda x: rng.standard_normal(x.shape), p), dtype)
+
+
+def _estimate(f: Callable[..., Any]) -> Callable[..., Any]:
+    def estimate(pv: Any, *data: Any) -> Any:
+        return fgi.forward_gradient(lambda p: f(p, *data), pv["p"], pv["v"])
+
+    return estimate
 
 
 def _json(text: str) -> Any:
@@ -125,28 +185,37 @@ def _inferring(run: Callable[[], float]) -> Callable[[], float]:
     return inferring
 
 
-def _warm_up(phases: dict[str, Callable[[], float]]) -> float:
-    """Seconds of the first three iterations, the clock of the wall: compiling is no GPU's work."""
+def prepared(
+    row: dict[str, Any], phases: dict[str, Callable[[], float]], clock: Any
+) -> dict[str, Callable[[], float]]:
+    """The phases, run often enough that nothing is compiled any more; the row has the warm-up.
+
+    Seconds of the first three iterations, the clock of the wall: compiling is no GPU's work.
+    """
     phases["inference"] = _inferring(phases["inference"])
     first = phases.get("both", phases["inference"])
-    before = time.perf_counter()
+    broken, before = clock.graph_breaks(), time.perf_counter()
     for _ in range(WARM_UP):
         first()
-    taken = time.perf_counter() - before
+    row["warm-up"] = time.perf_counter() - before
     for run in phases.values():
         for _ in range(WARM_UP):
             run()
-    return taken
+    if (breaks := clock.graph_breaks()) is not None:
+        row["graph breaks"] = breaks - (broken or 0)
+    return phases
 
 
-def _in_turns(
+def in_turns(
     runs: dict[str, dict[str, Callable[[], float]]],
     rows: dict[str, dict[str, Any]],
     rounds: int,
     seconds: float,
     clock: Any,
     group: Group,
+    repeats: int = 1,
 ) -> None:
+    """Into ``rows``, by phase, the seconds of each round; a round runs each mechanism once."""
     phases = list(dict.fromkeys(phase for of in runs.values() for phase in of))
     for phase in phases:
         taken: dict[str, list[float]] = {name: [] for name, of in runs.items() if phase in of}
@@ -157,7 +226,8 @@ def _in_turns(
             for name, values in taken.items():
                 if group.cold:
                     clock.flush(group.device)
-                values.append(runs[name][phase]())
+                run = runs[name][phase]
+                values.append(sum(run() for _ in range(repeats)) / repeats)
         for name, values in taken.items():
             rows[name]["seconds"][phase] = values
 

@@ -11,13 +11,15 @@ from ..backend import Array, Backend
 from ..definition import NativeTwin, Surrogate
 from ..injection import inject_as_published
 
-__all__ = ["BASELINE", "VALUE_ALONE", "mechanisms"]
+__all__ = ["BASELINE", "BY_HAND", "VALUE_ALONE", "mechanisms"]
 
 Elementwise = Callable[[Array], Array]
 
 BASELINE = "fgi"
 VALUE_ALONE = "f alone"
 """What is to be reached where no derivative can be asked for; it has none."""
+BY_HAND = "by hand"
+"""The same operations, written inline with the framework's own functions."""
 
 
 def mechanisms(xp: Backend, spike: Surrogate) -> dict[str, Elementwise]:

@@ -1,4 +1,4 @@
-"""Tables from finished rows: for the screen, and for the page, each with where it comes from."""
+"""What finished rows say: ratios of neighbours, and the summary for the screen."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from .measure import FLOOR
 from .mechanisms import BASELINE, VALUE_ALONE
 from .workloads import WORKLOADS
 
-__all__ = ["load", "markdown", "page", "summary", "table"]
+__all__ = [
+    "SUMMARY",
+    "about",
+    "groups",
+    "load",
+    "named",
+    "native",
+    "quartiles",
+    "ratio",
+    "summary",
+    "table",
+]
 
 Row = Mapping[str, Any]
-
-COLUMNS = (
-    "framework", "execution", "surrogate", "size", "mechanism", "phase", "ms", "quartiles", "n",
-    "fgi / this", "times the limit",
-)  # fmt: skip
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -36,44 +42,14 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def lines(rows: Sequence[Row]) -> Iterator[dict[str, str]]:
-    """A line for each mechanism and phase, ratios within the turns of one process."""
-    for group in _groups(rows):
-        by_name = {row["mechanism"]: row for row in group}
-        for row in group:
-            known = {
-                "framework": row["framework"],
-                "execution": row["execution"],
-                "surrogate": json.loads(row["surrogate"])["name"],
-                "size": f"{WORKLOADS[row['workload']].unit} = {row['size']}"
-                + (f", {row['dtype']}" if row["dtype"] != "float32" else ""),
-                "mechanism": row["mechanism"],
-            }
-            if "error" in row:
-                yield known | {"phase": "failed", "ms": row["error"][:60]}
-                continue
-            for phase, seconds in row["seconds"].items():
-                low, middle, high = _quartiles(seconds)
-                yield known | {
-                    "phase": phase,
-                    "ms": f"{1e3 * middle:.3g}",
-                    "quartiles": f"{1e3 * low:.3g} to {1e3 * high:.3g}",
-                    "n": str(len(seconds)),
-                    "fgi / this": _ratio(by_name.get(BASELINE), row, phase),
-                    "times the limit": _ratio(row, by_name.get(FLOOR), phase),
-                }
-            if "warm-up" in row and row["mechanism"] != FLOOR:
-                yield known | {"phase": "warm-up", "ms": f"{1e3 * row['warm-up']:.0f}", "n": "1"}
-
-
-def _groups(rows: Iterable[Row]) -> list[list[Row]]:
+def groups(rows: Iterable[Row]) -> list[list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row["group"], []).append(row)
     return list(found.values())
 
 
-def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     low, middle, high = quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
     return low, middle, high
 
@@ -94,21 +70,16 @@ def _ratio(over: Row | None, under: Row | None, phase: str) -> str:
 
 def summary(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     """For each group: fgi over the best native mechanism, and at inference over f alone."""
-    for group in _groups(rows):
+    for group in groups(rows):
         by_name = {row["mechanism"]: row for row in group}
         ours = by_name.get(BASELINE)
         if ours is None or "error" in ours:
             first = group[0]
-            yield (*_names(first), "failed", "", "", "", "", first.get("error", "")[:40])
+            yield (*named(first), "failed", "", "", "", "", first.get("error", "")[:40])
             continue
-        others = {
-            name: found
-            for name, row in by_name.items()
-            if "_" in name and (found := ratio(ours, row, "both")) is not None
-        }
-        best = max(others, key=lambda name: others[name], default="")
+        best = native(by_name)
         yield (
-            *_names(ours),
+            *named(ours),
             _ratio(ours, by_name.get(best), "both"),
             best,
             _ratio(ours, by_name.get("as published"), "both"),
@@ -118,13 +89,23 @@ def summary(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
         )
 
 
+def native(by_name: Mapping[str, Row], phase: str = "both") -> str:
+    """The fastest of the framework's own mechanisms; nothing where there is none."""
+    others = {
+        name: found
+        for name, row in by_name.items()
+        if "_" in name and (found := ratio(by_name.get(BASELINE), row, phase)) is not None
+    }
+    return max(others, key=lambda name: others[name], default="")
+
+
 SUMMARY = (
     "workload", "size", "surrogate", "framework", "execution", "training: fgi / native", "native",
     "fgi / as published", "inference: fgi / f alone", "training / limit", "y != f",
 )  # fmt: skip
 
 
-def _names(row: Row) -> tuple[str, ...]:
+def named(row: Row) -> tuple[str, ...]:
     dtype = "" if row["dtype"] == "float32" else f" {row['dtype']}"
     return (
         row["workload"],
@@ -166,45 +147,3 @@ def about(content: Mapping[str, Any]) -> str:
         f"Python {content['python']}; {content['date']}; commit {content['commit']}; "
         f"{content['command']}"
     )
-
-
-def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    made = [f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}"]
-    made += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(made) + "\n"
-
-
-def page(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page of all results, ``results`` by the name of their file."""
-    parts = [INTRODUCTION]
-    if not any(content["device"] != "cpu" for content in results.values()):
-        parts.append(
-            "**No GPU results yet**: no machine with a GPU could be had. `make bench` with "
-            "`--device cuda` makes them.\n"
-        )
-    for name, content in results.items():
-        parts.append(f"## {name}\n\n{about(content)}\n")
-        for workload in dict.fromkeys(row["workload"] for row in content["rows"]):
-            rows = [row for row in content["rows"] if row["workload"] == workload]
-            parts.append(f"### {workload}\n\n{WORKLOADS[workload].covers.capitalize()}.\n")
-            parts.append(markdown(SUMMARY[1:], (cells[1:] for cells in summary(rows))))
-            every = ([line.get(c, "") for c in COLUMNS] for line in lines(rows))
-            parts.append(
-                f"<details><summary>every mechanism and phase</summary>\n\n"
-                f"{markdown(COLUMNS, every)}\n</details>\n"
-            )
-    return "\n".join(parts)
-
-
-INTRODUCTION = """# Timings
-
-Made by `fgi bench --report` from the committed results; do not edit.
-
-*fgi / native* is the time of forward and backward with fgi over that with the fastest of the
-framework's own custom-gradient mechanisms; below 1 fgi is faster. *Inference* is fgi where no
-derivative can be asked for, over f alone. *Limit* is, element by element, the time to read and
-write the arrays once at the speed of a negation in the same process, and for networks that of
-their matrix products alone; the ratio to it is below 1 where a negation, too, mostly waits for
-memory to be handed out. Mechanisms run in turns in one process; every ratio is the median over the
-ratios of neighbours. `y != f` counts the elements whose value is not f(x).
-"""

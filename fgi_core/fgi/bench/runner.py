@@ -1,4 +1,4 @@
-"""Every group in a process of its own, with a time limit, kept in a file when it is finished."""
+"""Every function in a process of its own, each group with a time limit, kept when finished."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -129,18 +131,25 @@ def run(
     """The rows of all groups. Those that ``out`` has already, of the same machine, are not run."""
     rows = _finished(out, about)
     done = {row["group"] for row in rows}
-    for group in groups:
-        if group.key not in done:
-            found = (
-                _isolated(group, rounds, seconds, time_limit)
-                if isolate
-                else measure(group, rounds, seconds)
-            )
-            rows += [{"group": group.key} | asdict(group) | row for row in found]
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write(out, (json.dumps(about | {"rows": rows}, indent=1) + "\n").encode())
-        on_group(group)
+    for _, ways in groupby(groups, key=_function):
+        with _worker(time_limit) if isolate else nullcontext() as worker:
+            for group in ways:
+                if group.key not in done:
+                    found = (
+                        _isolated(worker, group, rounds, seconds)
+                        if worker
+                        else measure(group, rounds, seconds)
+                    )
+                    rows += [{"group": group.key} | asdict(group) | row for row in found]
+                    out.parent.mkdir(parents=True, exist_ok=True)
+                    write(out, (json.dumps(about | {"rows": rows}, indent=1) + "\n").encode())
+                on_group(group)
     return rows
+
+
+def _function(group: Group) -> Group:
+    """What groups have in common that are the same function, run in different ways."""
+    return replace(group, execution="")
 
 
 def _finished(out: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
@@ -158,17 +167,23 @@ def _finished(out: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _isolated(group: Group, rounds: int, seconds: float, time_limit: float) -> list[dict[str, Any]]:
-    """In a process with nothing compiled before, on disk neither: else it is no warm-up."""
+@contextlib.contextmanager
+def _worker(time_limit: float) -> Iterator[Worker]:
+    """A process with nothing compiled before, on disk neither: else it is no warm-up."""
     with tempfile.TemporaryDirectory() as empty, _environment(TORCHINDUCTOR_CACHE_DIR=empty):
         worker = Worker(time_limit, ENVIRONMENT)
         try:
-            return worker.call(measure, group, rounds, seconds)
-        except (Crashed, TookTooLong, RuntimeError) as error:
-            text = str(error).strip().partition("\n")[0][:300]
-            return [{"mechanism": "", "seconds": {}, "error": f"{type(error).__name__}: {text}"}]
+            yield worker
         finally:
             worker.close()
+
+
+def _isolated(worker: Worker, group: Group, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    try:
+        return worker.call(measure, group, rounds, seconds)
+    except (Crashed, TookTooLong, RuntimeError) as error:
+        text = str(error).strip().partition("\n")[0][:300]
+        return [{"mechanism": "", "seconds": {}, "error": f"{type(error).__name__}: {text}"}]
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 import fgi
 
 from ..backend import Array, Backend
-from ..networks import Network
+from ..networks import Network, cross_entropy
 from ..neurons import ALIF, BRF, LIF
 
 __all__ = ["WORKLOADS", "Problem", "Workload"]
@@ -49,12 +49,13 @@ class Workload:
     quick: tuple[int, ...]
     toy: int
     unit: str
-    loop: bool = True
+    takes: str = "loop"
+    """The kind of work that an execution has to take: a "loop", a "function" or a "call"."""
     surrogate: fgi.Surrogate = GAUSSIAN
-
-    @property
-    def takes(self) -> str:
-        return "loop" if self.loop else "function"
+    repeats: int = 1
+    """How often a turn runs it: what is short is timed together."""
+    estimates: bool = False
+    """Whether f is a scalar whose forward gradient is timed as well."""
 
 
 def _uniform(rng: np.random.Generator, rows: int, columns: int) -> Any:
@@ -162,6 +163,32 @@ def quantised(batch: int) -> Callable[[Backend, int], Problem]:
     return problem
 
 
+def spiking(batch: int) -> Callable[[Backend, int], Problem]:
+    """The loss of a perceptron whose two hidden layers of N units spike."""
+
+    def problem(xp: Backend, size: int) -> Problem:
+        rng = np.random.default_rng(0)
+        params = {
+            "a": _uniform(rng, 784, size), "b": _uniform(rng, size, size),
+            "c": _uniform(rng, size, 10),
+        }  # fmt: skip
+        labels = np.eye(10)[rng.integers(10, size=batch)]
+
+        def f(spike: Spike, compiled: bool) -> Callable[..., Any]:
+            def run(p: Any, x: Any, labels: Any) -> Any:
+                return cross_entropy(spike(spike(x @ p["a"]) @ p["b"]) @ p["c"], labels)
+
+            return run
+
+        def floor(p: Any, x: Any, labels: Any) -> Any:
+            return fgi.namespace(x).sum(x @ p["a"] @ p["b"] @ p["c"])
+
+        xs = rng.uniform(-1, 1, (batch, 784))
+        return Problem(params, (xs, labels), f, floor)
+
+    return problem
+
+
 _LENGTHS = (28, 49, 98, 196, 392, 784)
 
 WORKLOADS = {
@@ -172,10 +199,22 @@ WORKLOADS = {
             "a surrogate of an array of N numbers",
             elementwise,
             sizes={"cpu": (2**10, 2**14, 2**20), "cuda": tuple(2**k for k in range(10, 27, 4))},
-            quick=(2**14, 2**20),
+            quick=(2**20,),
             toy=2**10,
             unit="N",
-            loop=False,
+            takes="function",
+        ),
+        Workload(
+            "call",
+            "a surrogate of one number, operation by operation: what a call costs",
+            elementwise,
+            sizes={"cpu": (1,), "cuda": (1,)},
+            quick=(1,),
+            toy=1,
+            unit="N",
+            takes="call",
+            surrogate=fgi.surrogates.ATan(),
+            repeats=30,
         ),
         Workload(
             "alif",
@@ -212,8 +251,20 @@ WORKLOADS = {
             quick=(512,),
             toy=8,
             unit="N",
-            loop=False,
+            takes="function",
             surrogate=fgi.surrogates.FakeQuantize(scale=0.1),
+        ),
+        Workload(
+            "forward-gradient",
+            "the loss of a perceptron 784, N, N, 10 whose units spike, batch 64: its estimated "
+            "gradient by forward mode, and backpropagation",
+            spiking(batch=64),
+            sizes={"cpu": (1024,), "cuda": (4096,)},
+            quick=(256,),
+            toy=8,
+            unit="N",
+            takes="function",
+            estimates=True,
         ),
     )
 }

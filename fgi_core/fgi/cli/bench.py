@@ -11,7 +11,7 @@ import typer
 
 import fgi
 
-from .shell import bars, console, surrogate, words
+from .shell import bars, console, missing, surrogate, words
 
 __all__ = ["bench"]
 
@@ -51,16 +51,16 @@ def bench(
     report: Annotated[
         Path | None,
         typer.Option(
-            help="Measure nothing: make FOLDER.md of the results in FOLDER.",
+            help="Measure nothing: make the pages and pictures of the results in FOLDER.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Time fgi against every other mechanism, in turns; each group in its own process."""
+    """Time fgi against every other mechanism, in turns; each function in its own process."""
     from ..bench import report as reporting
 
     if report is not None:
-        _write_page(report)
+        _write_pages(report)
         return
     from ..bench import runner
 
@@ -120,8 +120,14 @@ def _asked(context: typer.Context) -> str:
     return shlex.join(asked)
 
 
-def _write_page(results: Path) -> None:
-    from ..bench import report
+def _write_pages(results: Path) -> None:
+    try:
+        from ..bench import report
+        from ..bench.figures import figures
+        from ..bench.page import pages
+        from ..plot import own_style, save
+    except ModuleNotFoundError as error:
+        raise missing("bench --report", "plot", error) from error
     from ..storage import write
 
     paths = sorted(results.glob("*.json"))
@@ -131,6 +137,11 @@ def _write_page(results: Path) -> None:
         raise typer.BadParameter(str(error)) from error
     if not found:
         raise typer.BadParameter(f"{results} has no .json file; expected what --json wrote")
-    out = results.resolve().with_suffix(".md")
-    write(out, report.page(found).encode())
-    console.print(os.fspath(out), markup=False)
+    folder = results.resolve().parent
+    with own_style():
+        pictures = figures(found)
+        for path, figure in pictures.items():
+            save(figure, folder / path)
+    for path, text in pages(found, pictures).items():
+        write(folder / path, text.encode())
+        console.print(os.fspath(folder / path), markup=False)
