@@ -164,4 +164,5 @@ class Autodiff(Backend, Protocol):
         *,
         unroll: int | None,
         checkpoint: int | None,
+        segmented: bool,
     ) -> tuple[Any, Any]: ...
