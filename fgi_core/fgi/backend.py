@@ -170,4 +170,5 @@ class Autodiff(Backend, Protocol):
         *,
         unroll: int | None,
         checkpoint: int | None,
+        segmented: bool,
     ) -> tuple[Any, Any]: ...

@@ -12,7 +12,7 @@ parameters those are learned that are there; the others are as the neuron's defi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -145,23 +145,42 @@ class Network(Definition, name="network"):
         params[READOUT] = layer(self.readout, sizes[-2], sizes[-1], False, readout_draws or {})
         return params
 
-    def apply(self, params: Weights, xs: Array, *, compiled: bool = False) -> Outputs:
+    def apply(
+        self,
+        params: Weights,
+        xs: Array,
+        *,
+        compiled: bool = False,
+        checkpoint: int | None = None,
+    ) -> Outputs:
         """Readout and spikes of a sequence.
 
         With ``compiled``, the step is compiled, as ``fgi.scan`` says: for PyTorch, where compiling
-        what is around the loop would lay out every step of it.
+        what is around the loop would lay out every step of it. With ``checkpoint=k``, reverse mode
+        keeps the state of each k-th step and computes those between again.
         Shapes: ``xs`` is (steps, batch, inputs) with at least one of each, real floating, and has
         the dtype of the parameters.
 
         Errors: TypeError for what is no such array, for parameters of another framework; ValueError
         for another rank, nothing in it, sizes that do not fit, names that no layer has.
         """
-        readout, *spikes = self._run(params, xs, record=True, compiled=compiled)
+        readout, *spikes = self._run(
+            params, xs, record=True, compiled=compiled, checkpoint=checkpoint
+        )
         return Outputs(readout, tuple(spikes))
 
-    def scores(self, params: Weights, xs: Array, *, compiled: bool = False) -> Array:
+    def scores(
+        self,
+        params: Weights,
+        xs: Array,
+        *,
+        compiled: bool = False,
+        checkpoint: int | None = None,
+    ) -> Array:
         """Class scores (batch, outputs), before any softmax. Shapes and errors: as ``apply``."""
-        (readout,) = self._run(params, xs, record=False, compiled=compiled)
+        (readout,) = self._run(
+            params, xs, record=False, compiled=compiled, checkpoint=checkpoint
+        )
         if self.output == "last":
             return self.gain * readout[-1]
         return self.gain * namespace(readout).mean(readout, axis=0)
@@ -183,7 +202,13 @@ class Network(Definition, name="network"):
         return self.readout if layer == READOUT else self.neuron
 
     def _run(
-        self, params: Weights, xs: Array, *, record: bool, compiled: bool
+        self,
+        params: Weights,
+        xs: Array,
+        *,
+        record: bool,
+        compiled: bool,
+        checkpoint: int | None,
     ) -> tuple[Array, ...]:
         xp = self._checked_inputs(params, xs)
         names = _layers(params)
@@ -197,26 +222,39 @@ class Network(Definition, name="network"):
             if "recurrent" in layer:
                 start[name]["z"] = x
 
-        def step(carry: Any, x: Array) -> tuple[Any, tuple[Array, ...]]:
+        def segment(carry: Any, xs: Array) -> tuple[Any, tuple[Array, ...]]:
             after: dict[str, Any] = {}
             heard = []
             for name in names:
-                layer, before = params[name], carry[name]
-                current = x @ layer["input"]
-                if "recurrent" in layer:
-                    current = current + before["z"] @ layer["recurrent"]
-                if "bias" in layer:
-                    current = current + layer["bias"]
-                state, x = self._neuron(name).step(constants[name], before["state"], current)
-                after[name] = {"state": state}
-                if "recurrent" in layer:
-                    after[name]["z"] = x
-                heard.append(x)
+                # What a layer hears from below, by one product for all steps.
+                currents = xs @ params[name]["input"]
+                if "bias" in params[name]:
+                    currents = currents + params[name]["bias"]
+                step = self._step(name, params[name], constants[name])
+                after[name], xs = scan(step, carry[name], currents)
+                heard.append(xs)
             *spikes, readout = heard
             return after, (readout, *spikes) if record else (readout,)
 
-        _, ys = scan(compile(step) if compiled else step, start, xs)
+        run = compile(segment) if compiled else segment
+        _, ys = scan(run, start, xs, checkpoint=checkpoint, segmented=True)
         return tuple(ys)
+
+    def _step(
+        self, name: str, layer: Mapping[str, Array], constants: Mapping[str, Any]
+    ) -> Callable[[Any, Array], tuple[Any, Array]]:
+        """One time step of a layer, from its currents."""
+        neuron = self._neuron(name)
+
+        def step(carry: Any, current: Array) -> tuple[Any, Array]:
+            if "recurrent" not in layer:
+                state, z = neuron.step(constants, carry["state"], current)
+                return {"state": state}, z
+            current = current + carry["z"] @ layer["recurrent"]
+            state, z = neuron.step(constants, carry["state"], current)
+            return {"state": state, "z": z}, z
+
+        return step
 
     def _checked_inputs(self, params: Weights, xs: Array) -> Backend:
         caller = type(self).__name__

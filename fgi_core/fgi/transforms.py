@@ -161,6 +161,7 @@ def scan(
     *,
     unroll: int | None = None,
     checkpoint: int | None = None,
+    segmented: bool = False,
 ) -> tuple[Any, Any]:
     """The time loop: ``carry, y = step(carry, x)`` for each ``x`` along the first axis of ``xs``.
 
@@ -172,7 +173,9 @@ def scan(
 
     ``unroll`` is how many steps one round of the loop, or one graph, has. ``checkpoint=k`` keeps
     the carry of each k-th step alone for reverse mode and computes the steps between again: memory
-    for T / k + k steps in place of T, the same gradients.
+    for T / k + k steps in place of T, the same gradients. A ``segmented`` step takes any number of
+    steps at a time, ``carry, ys = step(carry, xs)``: what a matrix product does for all of them
+    need not be done for each, and its own loops are ``scan`` again.
 
     PyTorch runs the steps one by one, uncompiled and all of them kept, where a derivative is taken
     by ``torch.func`` or in forward mode, and all in one graph inside ``torch.compile``: compile
@@ -200,4 +203,6 @@ def scan(
             raise TypeError(error)
         if option < 1:
             raise ValueError(error)
-    return backend.scan(step, carry, xs, unroll=unroll, checkpoint=checkpoint)
+    return backend.scan(
+        step, carry, xs, unroll=unroll, checkpoint=checkpoint, segmented=segmented
+    )

@@ -16,11 +16,19 @@ compiles_loops = True
 
 
 def scan(
-    step: Step, carry: Any, xs: Any, *, unroll: int | None, checkpoint: int | None
+    step: Step,
+    carry: Any,
+    xs: Any,
+    *,
+    unroll: int | None,
+    checkpoint: int | None,
+    segmented: bool,
 ) -> tuple[Any, Any]:
     """``jax.lax.scan``; with ``checkpoint``, one over segments of another."""
 
     def segment(carry: Any, xs: Any) -> tuple[Any, Any]:
+        if segmented:
+            return step(carry, xs)
         carry, ys = jax.lax.scan(step, carry, xs, unroll=unroll or 1)
         return carry, ys
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,18 +17,44 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 compiles_loops = True
 
 
+class _Inner(threading.local):
+    """How many segments that are computed again this thread is in."""
+
+    depth = 0
+
+
+inner = _Inner()
+
+
 def scan(
-    step: Step, carry: Any, xs: Any, *, unroll: int | None, checkpoint: int | None
+    step: Step,
+    carry: Any,
+    xs: Any,
+    *,
+    unroll: int | None,
+    checkpoint: int | None,
+    segmented: bool,
 ) -> tuple[Any, Any]:
     """``tf.while_loop``; with ``checkpoint``, one over segments of another."""
     steps = int(tf.nest.flatten(xs)[0].shape[0])
-    if forward.depth and not tf.executing_eagerly():
+    if segmented and (checkpoint is None or forward.depth or inner.depth):
+        return step(carry, xs)
+    if inner.depth or (forward.depth and not tf.executing_eagerly()):
         return _unrolled(step, carry, xs)
     if checkpoint is None or forward.depth:
         return _while(step, carry, xs, steps, unroll or 1)
 
-    # XLA does not find its own functions in the gradient of a loop in a loop.
-    segment = _recomputed(lambda carry, xs: _unrolled(step, carry, xs))
+    def in_one(carry: Any, xs: Any) -> tuple[Any, Any]:
+        # XLA does not find its own functions in the gradient of a loop in a loop.
+        if not segmented:
+            return _unrolled(step, carry, xs)
+        inner.depth += 1
+        try:
+            return step(carry, xs)
+        finally:
+            inner.depth -= 1
+
+    segment = _recomputed(in_one)
     whole = steps - steps % checkpoint
     parts = []
     if whole:

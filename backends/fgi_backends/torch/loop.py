@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -19,25 +19,34 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 
 compiles_loops = False  # torch.compile lays out every step
 
-STEPS_PER_GRAPH = 8  # by benchmarks/time_loop.py: beyond, it is compilation that grows
+STEPS_PER_GRAPH = 14  # by benchmarks/time_loop.py: beyond, it is compilation that grows
 
 _compiled: dict[Any, Any] = {}
 
 
 def scan(
-    step: Step, carry: Any, xs: Any, *, unroll: int | None, checkpoint: int | None
+    step: Step,
+    carry: Any,
+    xs: Any,
+    *,
+    unroll: int | None,
+    checkpoint: int | None,
+    segmented: bool,
 ) -> tuple[Any, Any]:
     """A Python loop; of a step behind ``fgi.compile``, over graphs of ``unroll`` steps."""
+    several = _segment if segmented else _steps
     uncompiled = getattr(step, "uncompiled", None)
     leaves, structure = pytree.tree_flatten(xs)
     if not on_tape():
         # Neither compiled functions nor hooks for what is saved work there.
-        return _steps(uncompiled or step, carry, leaves, structure)
+        return several(uncompiled or step, carry, leaves, structure)
     if checkpoint is not None:
 
         def segment(carry: Any, *leaves: Tensor) -> tuple[Any, Any]:
             part = pytree.tree_unflatten(list(leaves), structure)
-            return scan(step, carry, part, unroll=unroll, checkpoint=None)
+            return scan(
+                step, carry, part, unroll=unroll, checkpoint=None, segmented=segmented
+            )
 
         def again(carry: Any, leaves: Any, _: Any) -> tuple[Any, Any]:
             carry, ys = recomputed(segment, carry, *leaves, use_reentrant=False)
@@ -45,13 +54,62 @@ def scan(
 
         return _chunks(lambda _: again, _in_parts(checkpoint), carry, leaves, structure)
     if uncompiled is None:
-        return _steps(step, carry, leaves, structure)
+        return several(step, carry, leaves, structure)
 
     def graph(size: int) -> Callable[..., tuple[Any, Any]]:
-        compiled = _graph_of(uncompiled, size)
+        compiled = _graph_of(several, uncompiled, size)
         return lambda carry, leaves, structure: compiled(uncompiled, carry, leaves, structure)
 
+    carry = _rooted(carry, uncompiled, leaves)
     return _chunks(graph, _alike(unroll or STEPS_PER_GRAPH), carry, leaves, structure)
+
+
+class _Root(torch.autograd.Function):
+    """Constants that are part of the tape where ``anchor`` is, though nothing depends on it."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, *constants: Tensor) -> tuple[Tensor, ...]:
+        return tuple(constant.clone() for constant in constants)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, ...]:
+        return (None,) * (1 + len(gradients))
+
+
+def _rooted(carry: Any, step: Step, xs: list[Tensor]) -> Any:
+    """``carry`` as later graphs will have it: differentiated, where what makes it is.
+
+    A first state without a gradient would be a reason to compile the first graph apart.
+    """
+    leaves, structure = pytree.tree_flatten(carry)
+    constants = [leaf for leaf in leaves if _is_constant(leaf)]
+    anchor = next(filter(_is_differentiated, [*xs, *_held(step)]), None)
+    if not torch.is_grad_enabled() or not constants or anchor is None:
+        return carry
+    rooted = iter(_Root.apply(anchor, *constants))  # type: ignore[no-untyped-call]
+    return pytree.tree_unflatten(
+        [next(rooted) if _is_constant(leaf) else leaf for leaf in leaves], structure
+    )
+
+
+def _is_constant(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point() and not x.requires_grad
+
+
+def _is_differentiated(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def _held(step: Step) -> Iterator[Any]:
+    """What ``step`` closes over, looked for in nested containers."""
+    cells = getattr(step, "__closure__", None) or ()
+    for cell in cells:
+        yield from pytree.tree_iter(cell.cell_contents)
+
+
+def _segment(step: Step, carry: Any, leaves: Any, structure: Any) -> tuple[Any, Any]:
+    carry, ys = step(carry, pytree.tree_unflatten(leaves, structure))
+    return carry, ys
 
 
 def _steps(step: Step, carry: Any, leaves: Any, structure: Any) -> tuple[Any, Any]:
@@ -92,7 +150,7 @@ def _alike(most: int) -> Callable[[int], list[int]]:
     """Chunks of one size where a large one divides the steps, else of two: each is a graph."""
 
     def sizes(steps: int) -> list[int]:
-        for size in range(most, most // 2, -1):
+        for size in range(most, (most - 1) // 2, -1):
             if steps % size == 0:
                 return [size] * (steps // size)
         chunks = -(-steps // most)
@@ -127,16 +185,16 @@ def _has_tensors(x: Any) -> bool:
     return any(map(_has_tensors, x)) if isinstance(x, list | tuple) else isinstance(x, Tensor)
 
 
-def _graph_of(step: Step, size: int) -> Callable[..., tuple[Any, Any]]:
-    """``_steps`` compiled for this step and size.
+def _graph_of(several: Callable[..., Any], step: Step, size: int) -> Callable[..., tuple[Any, Any]]:
+    """``several`` compiled for this step and size.
 
     PyTorch keeps graphs by code object, checks what a closure holds, and gives up after eight. Each
     step and size has a code object of its own therefore, and so has each neuron or surrogate that
     the step closes over; a step that is defined anew on each call, around the weights of that
     moment, has the graphs of before.
     """
-    key = getattr(step, "__code__", step), _values(step), size, torch.is_grad_enabled()
+    key = several, getattr(step, "__code__", step), _values(step), size, torch.is_grad_enabled()
     if key not in _compiled:
-        _compiled[key] = torch.compile(apart(_steps), dynamic=False)
+        _compiled[key] = torch.compile(apart(several), dynamic=False)
     compiled: Callable[..., tuple[Any, Any]] = _compiled[key]
     return compiled

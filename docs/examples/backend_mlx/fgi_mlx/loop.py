@@ -16,8 +16,16 @@ compiles_loops = False
 
 
 def scan(
-    step: Step, carry: Any, xs: Any, *, unroll: int | None, checkpoint: int | None
+    step: Step,
+    carry: Any,
+    xs: Any,
+    *,
+    unroll: int | None,
+    checkpoint: int | None,
+    segmented: bool,
 ) -> tuple[Any, Any]:
+    if segmented:
+        return step(carry, xs)
     # ``checkpoint`` is about memory alone, and kept is everything: mx.checkpoint loses the gradient
     # by what ``step`` closes over.
     collected = []
