@@ -1,7 +1,8 @@
-"""What fgi compiles to has no more operations than the definition written inline, by hand.
+"""What fgi hands a compiler has the operations of the definition written inline, by hand.
 
-At inference it has those of f alone. Counted in the jaxpr, in PyTorch's graph and trace, and in
-TensorFlow's graph.
+Apart from those of ``with_value``, of which the compiler makes nothing and for which it leaves out
+most others: tests/test_with_value.py. At inference there are those of f alone. Counted in the
+jaxpr, in PyTorch's graph and trace, and in TensorFlow's graph.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SPIKES = {
     "gaussian": fgi.surrogates.Gaussian(sigma=0.5, height=2.0, mu=0.25),
     "atan": fgi.surrogates.ATan(alpha=3.0, scale=0.5),
 }
+# A clone, a detached view of it and a copy into that; a primitive.
+WITH_VALUE = {("torch", "compile"): 3, ("jax", "jit"): 1}
 CASES = [
     (framework, execution) for framework in INSTALLED_AUTODIFF for execution in GRAPHS[framework]
 ]
@@ -64,7 +67,7 @@ def test_no_more_operations_than_by_hand(framework: str, execution: str, name: s
     x = to_framework(framework, np.ones(4, np.float32))
     count = counting(framework, execution)
     ours, theirs = count(SPIKES[name], x), count(by_hand(framework, name), x)
-    assert 8 < ours <= theirs
+    assert 8 < ours - WITH_VALUE.get((framework, execution), 0) <= theirs
 
 
 @every_spike
