@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint sweep bench test-gpu test-ptx test-peers check-repeated accuracy peers figures \
+.PHONY: demo test lint sweep bench bench-peers test-gpu test-ptx test-peers check-repeated accuracy peers figures \
         gallery notebooks docs clean
 
 demo: $(READY)
@@ -23,6 +23,12 @@ lint: $(READY)
 # What fgi costs: less than five minutes, on two idle cores. Without --quick, hours.
 bench: $(READY)
 	$(RUN)/fgi bench --quick --seconds 2 --json docs/benchmarks/cpu-quick.json
+	$(RUN)/fgi bench --report docs/benchmarks
+
+# Other spiking libraries beside fgi, in the environment of make test-peers: five minutes.
+bench-peers: $(VENV)-peers/ready $(READY)
+	PYTHONPATH=fgi_core:backends $(VENV)-peers/bin/python -W ignore benchmarks/peers.py \
+	    --seconds 4 --json docs/benchmarks/peers-cpu.json
 	$(RUN)/fgi bench --report docs/benchmarks
 
 # What the tests do of a few, of the whole catalogue: derivatives of every order. An hour.

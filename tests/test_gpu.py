@@ -1,11 +1,13 @@
 """On a GPU, compiled: y is f(x) bit for bit, also where x is a product of the same kernel.
 
-``make test-gpu``; without a device each test says that it was skipped. The same code runs on the
-CPU at the end, so that it cannot rot.
+And fgi beside each framework's own custom-gradient mechanism there: the same values and gradients,
+and the time of each, printed. ``make test-gpu``; without a device each test says that it was
+skipped. The same code runs on the CPU at the end, so that it cannot rot.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 import fgi
+from fgi.bench import measure, report, runner
 from support import catalogue, frameworks
 
 AUTODIFF = frameworks.INSTALLED_AUTODIFF
@@ -108,6 +111,83 @@ def check(
 @pytest.mark.parametrize("framework", AUTODIFF)
 def test_exact_on_the_device(framework: str, case: str, dtype: str) -> None:
     check(framework, case, dtype, on_gpu)
+
+
+def compare(
+    framework: str, execution: str, device: str, size: int, rounds: int, place: Callable[..., Any]
+) -> list[dict[str, Any]]:
+    """The rows of ``fgi bench``: the values of fgi are f, and its gradients the native ones."""
+    xp = frameworks.backend(framework)
+    spike = fgi.surrogates.ATan()
+    rng = np.random.default_rng(0)
+    x, u = (place(framework, rng.standard_normal(size).astype(np.float32)) for _ in range(2))
+    native = [spike.native(name) for name in xp.mechanisms]
+    answers = []
+    for f in (spike, *native):
+        y, pullback = fgi.vjp(f, x)
+        answers.append([to_numpy(framework, v) for v in (y, pullback(u)[0])])
+    for theirs in answers[1:]:
+        for mine, other in zip(answers[0], theirs, strict=True):
+            assert mine.tobytes() == other.tobytes()
+
+    settings = json.dumps(spike.to_config())
+    group = measure.Group("elementwise", size, "float32", settings, framework, execution, device)
+    rows = measure.measure(group, rounds=rounds, seconds=10.0)
+    by_name = {row["mechanism"]: row for row in rows}
+    assert {"fgi", *xp.mechanisms} <= set(by_name)
+    for name in ("fgi", *xp.mechanisms):
+        row = by_name[name]
+        assert "error" not in row, row
+        assert row["differ"] == 0 < row["values"]
+        assert {"inference", "both"} <= set(row["seconds"])
+        assert all(3 <= len(taken) <= rounds for taken in row["seconds"].values())
+        assert all(value > 0 for taken in row["seconds"].values() for value in taken)
+    return rows
+
+
+def told(framework: str, execution: str, rows: list[dict[str, Any]]) -> str:
+    by_name = {row["mechanism"]: row for row in rows}
+    best = report.native(by_name)
+    training = report.ratio(by_name["fgi"], by_name[best], "both")
+    inference = report.ratio(by_name["fgi"], by_name["f alone"], "inference")
+    limit = report.ratio(by_name["fgi"], by_name["floor"], "both")
+    return (
+        f"{framework} {execution}: training {training:.2f} of {best}, {limit:.2f} of the limit; "
+        f"inference {inference:.2f} of f alone"
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_timed_beside_the_native_mechanism_on_the_device(
+    framework: str, record_property: Callable[[str, object], None], capfd: Any
+) -> None:
+    """Every way to run that the framework has there; the ratios are printed, not judged."""
+    on_gpu(framework, np.ones(1, np.float32))  # skips without one
+    about = runner.settings([framework], "cuda", "make test-gpu")["frameworks"][framework]
+    lines = [f"{framework} {about}"]
+    for name, execution in measure.timing(framework).EXECUTIONS.items():
+        if "function" in execution.takes and execution.absent() is None:
+            rows = compare(framework, name, "cuda", 2**24, 20, on_gpu)
+            lines.append(told(framework, name, rows))
+            record_property(f"{framework} {name}", lines[-1])
+    with capfd.disabled():
+        print("", *lines, sep="\n")
+
+
+@pytest.mark.parametrize(
+    ("framework", "execution"),
+    [
+        (framework, execution)
+        for framework, execution in (
+            ("torch", "eager"), ("torch", "TorchScript"), ("jax", "jit"), ("tensorflow", "XLA"),
+        )
+        if framework in AUTODIFF
+    ],
+)  # fmt: skip
+def test_the_comparison_itself_on_the_cpu(framework: str, execution: str) -> None:
+    rows = compare(framework, execution, "cpu", 256, 3, on_cpu)
+    assert told(framework, execution, rows).startswith(f"{framework} {execution}: training ")
 
 
 @pytest.mark.parametrize("framework", AUTODIFF)

@@ -37,9 +37,10 @@ def pages(results: Results, pictures: Iterable[str] = ()) -> dict[str, str]:
     ``pictures`` are the paths of those that there are.
     """
     found = {"benchmarks.md": _overview(results, list(pictures))}
-    for name, content in results.items():
+    alone = {name: content for name, content in results.items() if "peers" not in content}
+    for name, content in alone.items():
         found[f"benchmarks/{name}.md"] = _details(name, content)
-    found["which_mechanism.md"] = _which(results)
+    found["which_mechanism.md"] = _which(alone)
     return found
 
 
@@ -58,19 +59,22 @@ def _overview(results: Results, pictures: Sequence[str]) -> str:
         )
     for name, content in results.items():
         parts.append(f"## {name}\n\n{about(content)}\n")
-        parts.append(f"Every mechanism and phase: [{name}](benchmarks/{name}.md).\n")
+        if "peers" not in content:
+            parts.append(f"Every mechanism and phase: [{name}](benchmarks/{name}.md).\n")
         parts += [
             f"![{_caption(path)}]({path})\n"
             for path in pictures
             if path.startswith(f"benchmarks/{name}-")
         ]
         for workload, rows in _by_workload(content["rows"]):
-            covers = WORKLOADS[workload].covers
+            peers = content.get("peers")
+            covers = content["covers"][workload] if peers else WORKLOADS[workload].covers
             parts.append(f"### {workload}\n\n{covers[0].upper()}{covers[1:]}.\n")
+            if peers:
+                parts.append(_peers(rows, peers))
+                continue
             parts.append(TABLES.get(workload, _ratios)(rows))
-            if "peers" in content:
-                parts[-1] = _peers(rows)
-            elif workload == "alif":
+            if workload == "alif":
                 parts.append(_as_in_the_paper(rows))
     return "\n".join(parts)
 
@@ -215,14 +219,15 @@ def _as_in_the_paper(rows: Sequence[Row]) -> str:
     )
 
 
-def _peers(rows: Sequence[Row]) -> str:
+def _peers(rows: Sequence[Row], versions: Mapping[str, str]) -> str:
     """Each library beside fgi: how it ran, and how much longer than fgi."""
 
     def lines() -> Iterator[Sequence[str]]:
         for group in groups(rows):
             for row in group:
-                ours = _fgi_of(group, row["framework"])
-                known = (_size(row), row["framework"], row["mechanism"], row["execution"])
+                ours = _fgi_of(group)
+                library = f"{row['mechanism']} {versions.get(row['mechanism'], '')}".strip()
+                known = (_size(row), row["framework"], library, row["execution"])
                 if "error" in row:
                     yield (*known, "failed", row["error"][:60], "", "", "", "")
                     continue
@@ -230,23 +235,24 @@ def _peers(rows: Sequence[Row]) -> str:
                     *known,
                     _ms(row, "both"), _number(ratio(row, ours, "both")),
                     _ms(row, "inference"), _number(ratio(row, ours, "inference")),
-                    _bytes(row), f"{row['differ']}" if "differ" in row else "",
+                    _bytes(row),
+                    row.get("differs", f"{row['differ']} of {row['values']}"),
                 )  # fmt: skip
 
     headings = ("size", "framework", "library", "mode", "training, ms", "this / fgi")
     more = ("inference, ms", "this / fgi", "peak memory", "spikes that differ")
-    return markdown((*headings, *more), lines())
+    return (
+        markdown((*headings, *more), lines())
+        + "\nEach library in the mode that its documentation has for a CPU, and under it fgi with"
+        "\nthe same neuron, in that library's convention; above 1 the library takes longer than the"
+        "\nfaster of fgi's ways. In float64 spikes and gradients of the two are the same, or the"
+        "\nlast column says what is not; it counts the spikes that are others in float32.\n"
+    )
 
 
-def _fgi_of(group: Sequence[Row], framework: str) -> Row | None:
-    """fgi in the fastest of its ways, in the framework."""
-    found = [
-        row
-        for row in group
-        if row["mechanism"] == BASELINE
-        and row["framework"] == framework
-        and "both" in row["seconds"]
-    ]
+def _fgi_of(group: Sequence[Row]) -> Row | None:
+    """fgi in the fastest of its ways."""
+    found = [row for row in group if row["mechanism"] == BASELINE and "both" in row["seconds"]]
     return min(found, key=lambda row: median(row["seconds"]["both"]), default=None)
 
 
@@ -304,7 +310,8 @@ def _known(row: Row) -> tuple[str, str, str]:
 
 def _size(row: Row) -> str:
     dtype = "" if row["dtype"] == "float32" else f", {row['dtype']}"
-    return f"{WORKLOADS[row['workload']].unit} = {row['size']}{dtype}"
+    unit = row.get("unit") or WORKLOADS[row["workload"]].unit
+    return f"{unit} = {row['size']}{dtype}"
 
 
 def _label(phase: str) -> str:
@@ -340,9 +347,7 @@ def _number(value: float | None) -> str:
 
 def _which(results: Results) -> str:
     """A page of advice whose numbers are those of the results."""
-    rows = [
-        row for content in results.values() if "peers" not in content for row in content["rows"]
-    ]
+    rows = [row for content in results.values() for row in content["rows"]]
     machines = dict.fromkeys(content["machine"] for content in results.values())
     lines = []
     for execution in dict.fromkeys((row["framework"], row["execution"]) for row in rows):
