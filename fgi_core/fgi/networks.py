@@ -178,9 +178,7 @@ class Network(Definition, name="network"):
         checkpoint: int | None = None,
     ) -> Array:
         """Class scores (batch, outputs), before any softmax. Shapes and errors: as ``apply``."""
-        (readout,) = self._run(
-            params, xs, record=False, compiled=compiled, checkpoint=checkpoint
-        )
+        (readout,) = self._run(params, xs, record=False, compiled=compiled, checkpoint=checkpoint)
         if self.output == "last":
             return self.gain * readout[-1]
         return self.gain * namespace(readout).mean(readout, axis=0)

@@ -203,6 +203,4 @@ def scan(
             raise TypeError(error)
         if option < 1:
             raise ValueError(error)
-    return backend.scan(
-        step, carry, xs, unroll=unroll, checkpoint=checkpoint, segmented=segmented
-    )
+    return backend.scan(step, carry, xs, unroll=unroll, checkpoint=checkpoint, segmented=segmented)

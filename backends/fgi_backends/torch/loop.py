@@ -44,9 +44,7 @@ def scan(
 
         def segment(carry: Any, *leaves: Tensor) -> tuple[Any, Any]:
             part = pytree.tree_unflatten(list(leaves), structure)
-            return scan(
-                step, carry, part, unroll=unroll, checkpoint=None, segmented=segmented
-            )
+            return scan(step, carry, part, unroll=unroll, checkpoint=None, segmented=segmented)
 
         def again(carry: Any, leaves: Any, _: Any) -> tuple[Any, Any]:
             carry, ys = recomputed(segment, carry, *leaves, use_reentrant=False)
