@@ -2,27 +2,35 @@
 
     python benchmarks/time_loop.py                    every framework and length, and results/*.json
     python benchmarks/time_loop.py --steps 28 98 --frameworks torch --rounds 5
+    python benchmarks/time_loop.py --page             docs/time_loop.md from docs/time_loop/cpu.json
 
 A layer of 128 adaptive spiking neurons reads 784 numbers of 128 images, 784 / T at a time; its
-readout is averaged for the loss. One iteration is loss, gradient and an update of the weights. Each
-framework and length has a process of its own with nothing compiled before: what the first three
-iterations took is the warm-up. Then the variants run in turns, and the floor: the matrix products
-of the network alone, in PyTorch. What is quoted is the median of the ratios of neighbours.
+readout is averaged for the loss. One iteration is loss, gradient and an update of the weights. It
+is ``fgi.networks.Network``; PyTorch runs it with ``compiled=True``, the others compile the
+iteration. What it is compared with in PyTorch is the same network written the ordinary way,
+uncompiled: one step after the other, input and spikes side by side times one matrix, and
+``torch.autograd.Function`` for the gradient of a spike.
+
+Each framework and length has a process of its own with nothing compiled before: what the first
+three iterations took is the warm-up; less three iterations of later, it is compilation. Then the
+variants run in turns, and the floor: the matrix products of the network alone, in PyTorch, those by
+the inputs and the readout for all steps at once. What is quoted is the median of the ratios of
+neighbours. Memory is what one more iteration adds to the process at its peak, Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,109 +44,119 @@ from rich.progress import track
 from rich.table import Table
 
 import fgi
+from fgi import machine, trees
+from fgi.networks import Network, cross_entropy
+from fgi.neurons import ALIF
 
 BATCH, HIDDEN, CLASSES, PIXELS = 128, 128, 10, 784
 LENGTHS = (28, 49, 98, 196, 392, 784)
-THRESHOLD, ADAPTATION, RATE = 0.1, 0.8, 1e-3
-BASELINE = {"torch": "eager, autograd.Function"}
+KEPT = 28  # with a checkpoint, the state of each 28th step: the root of 784
+RATE = 1e-3
+BASELINE, FLOOR = "eager, autograd.Function", "products"
+DOCS = Path(__file__).parents[1] / "docs"
 
 Run = Callable[[], Any]
 
 
-def weights(features: int) -> dict[str, np.ndarray[Any, Any]]:
-    rng = np.random.default_rng(0)
-
-    def dense(inputs: int, outputs: int) -> np.ndarray[Any, Any]:
-        return rng.uniform(-1, 1, (inputs, outputs)) / np.sqrt(inputs)
-
-    drawn = {
-        "hidden": dense(features + HIDDEN, HIDDEN),
-        "bias": np.zeros(HIDDEN),
-        "membrane": rng.normal(3, 0.1, HIDDEN),
-        "adaptation": rng.normal(4, 0.5, HIDDEN),
-        "output": dense(HIDDEN, CLASSES),
-        "output bias": np.zeros(CLASSES),
-        "readout": rng.normal(3, 0.1, CLASSES),
-    }
-    return {name: value.astype(np.float32) for name, value in drawn.items()}
+def weights(features: int) -> dict[str, Any]:
+    found = Network(ALIF()).init((features, HIDDEN, CLASSES), scale="fan_in")
+    return {name: dict(layer) for name, layer in found.items()}
 
 
-def loss(p: Any, xs: Any, labels: Any, spike: Any, prepare: Any, options: Any) -> Any:
-    """Otte 2024 (arXiv:2406.00177), Eq. 13-16, in the order of the code published with it."""
-    xp = fgi.namespace(xs)
-    alpha, rho, kappa = (
-        1 / (1 + xp.exp(-p[name])) for name in ("membrane", "adaptation", "readout")
-    )
-
-    def step(state: Any, x: Any) -> Any:
-        u, a, z, v = state
-        current = xp.concat([x, z], axis=1) @ p["hidden"] + p["bias"]
-        threshold = THRESHOLD + ADAPTATION * a
-        u = alpha * u + (1 - alpha) * current
-        z = spike(u - threshold)
-        u = u - z * threshold
-        a = rho * a + (1 - rho) * z
-        v = kappa * v + (1 - kappa) * (z @ p["output"] + p["output bias"])
-        return (u, a, z, v), v
-
-    quiet = xp.zeros_like(xs[0] @ p["hidden"][: xs.shape[2]])
-    state = (quiet, quiet, quiet, xp.zeros_like(quiet @ p["output"]))
-    _, v = fgi.scan(prepare(step), state, xs, **options)
-    scores = xp.mean(v, axis=0)
-    return xp.mean(xp.log(xp.sum(xp.exp(scores), axis=1)) - xp.sum(scores * labels, axis=1))
+def side_by_side(params: Any) -> Any:
+    """The same weights as the ordinary way has them: input and recurrence are one matrix."""
+    hidden = dict(params["hidden0"])
+    both = np.concatenate([hidden.pop("input"), hidden.pop("recurrent")])
+    return {"hidden0": {"both": both, **hidden}, "readout": params["readout"]}
 
 
-def same(f: Any) -> Any:
-    return f
+def ordinary(spike: Any) -> Callable[[Any, Any], Any]:
+    """Scores as one writes them by hand.
+
+    Otte 2024 (arXiv:2406.00177), Eq. 13-16, in the order of the code published with it.
+    """
+
+    def scores(params: Any, xs: Any) -> Any:
+        xp = fgi.namespace(xs)
+        hidden, readout = params["hidden0"], params["readout"]
+        alpha, rho, kappa = (
+            1 / (1 + xp.exp(-p)) for p in (hidden["alpha"], hidden["rho"], readout["beta"])
+        )
+
+        def step(state: Any, x: Any) -> Any:
+            u, a, z, v = state
+            current = xp.concat([x, z], axis=1) @ hidden["both"] + hidden["bias"]
+            threshold = 0.1 + 0.8 * a
+            u = alpha * u + (1 - alpha) * current
+            z = spike(u - threshold)
+            u = u - z * threshold
+            a = rho * a + (1 - rho) * z
+            v = kappa * v + (1 - kappa) * (z @ readout["input"] + readout["bias"])
+            return (u, a, z, v), v
+
+        quiet = xp.zeros_like(xs[0] @ hidden["both"][: xs.shape[2]])
+        state = (quiet, quiet, quiet, xp.zeros_like(quiet @ readout["input"]))
+        return xp.mean(fgi.scan(step, state, xs)[1], axis=0)
+
+    return scores
 
 
-def variants(framework: str, steps: int, options: dict[str, Any]) -> dict[str, tuple[Run, Run]]:
-    """What trains and what infers, for each way to run."""
+def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
+    """What trains and what infers, for each way to run; "checkpoint" is for memory alone."""
     xp = fgi.namespace()
     rng = np.random.default_rng(1)
     features = PIXELS // steps
     xs = xp.asarray(rng.uniform(0, 1, (steps, BATCH, features)).astype(np.float32))
     labels = xp.asarray(np.eye(CLASSES, dtype=np.float32)[rng.integers(0, CLASSES, BATCH)])
-    surrogate = fgi.surrogates.Gaussian()
 
-    def made(spike: Any, prepare: Any, compile: Any) -> tuple[Run, Run]:
-        p = {name: xp.asarray(value) for name, value in weights(features).items()}
+    def made(scores: Any, params: Any, compile: Any = lambda f: f) -> tuple[Run, Run]:
+        p = fgi.convert(params, framework)
+
+        def loss(p: Any, xs: Any, labels: Any) -> Any:
+            return cross_entropy(scores(p, xs), labels)
 
         def update(p: Any, xs: Any, labels: Any) -> Any:
-            value, gradient = fgi.value_and_grad(
-                lambda p: loss(p, xs, labels, spike, prepare, options)
-            )(p)
-            return value, {name: p[name] - RATE * gradient[name] for name in p}
+            value, gradient = fgi.value_and_grad(loss)(p, xs, labels)
+            return value, trees.map(lambda w, g: w - RATE * g, p, gradient)
 
-        def infer(p: Any, xs: Any, labels: Any) -> Any:
-            return loss(p, xs, labels, spike, prepare, options)
-
-        updated, inferred = compile(update), compile(infer)
+        updated, inferred = compile(update), compile(loss)
 
         def train() -> float:
             nonlocal p
             value, p = updated(p, xs, labels)
             return float(value)
 
-        def value() -> float:
+        def infer() -> float:
             with fgi.inference_mode(), no_grad():
                 return float(inferred(p, xs, labels))
 
-        return train, value
+        return train, infer
+
+    network, given = Network(ALIF()), weights(features)
+
+    def scores(p: Any, xs: Any) -> Any:
+        return network.scores(p, xs, compiled=framework == "torch")
+
+    def recomputed(p: Any, xs: Any) -> Any:
+        return network.scores(p, xs, compiled=framework == "torch", checkpoint=KEPT)
 
     if framework == "torch":
         import torch
 
         no_grad = torch.no_grad
+        spike = fgi.surrogates.Gaussian().native()
         return {
-            "compiled step": made(surrogate, fgi.compile, same),
-            "eager": made(surrogate, same, same),
-            BASELINE["torch"]: made(surrogate.native(), same, same),
+            "compiled step": made(scores, given),
+            BASELINE: made(ordinary(spike), side_by_side(given)),
+            "compiled step, checkpoint": made(recomputed, given),
         }
     from contextlib import nullcontext as no_grad
 
     if framework == "jax":
-        return {"jit": made(surrogate, same, fgi.compile)}
+        return {
+            "jit": made(scores, given, fgi.compile),
+            "jit, checkpoint": made(recomputed, given, fgi.compile),
+        }
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
@@ -146,31 +164,39 @@ def variants(framework: str, steps: int, options: dict[str, Any]) -> dict[str, t
     def xla(f: Any) -> Any:
         return tf.function(f, jit_compile=True, autograph=False)
 
-    return {"function": made(surrogate, same, fgi.compile), "XLA": made(surrogate, same, xla)}
+    return {
+        "function": made(scores, given, fgi.compile),
+        "XLA": made(scores, given, xla),
+        "function, checkpoint": made(recomputed, given, fgi.compile),
+        "XLA, checkpoint": made(recomputed, given, xla),
+    }
 
 
 def products(steps: int) -> tuple[Run, Run]:
     """The floor: each matrix product of training and of inference, and nothing else."""
     import torch
 
-    features = PIXELS // steps + HIDDEN
-    x, w = torch.rand(BATCH, features), torch.rand(features, HIDDEN)
-    z, v = torch.rand(BATCH, HIDDEN), torch.rand(HIDDEN, CLASSES)
-    dw, dv, y, s = (torch.empty_like(t) for t in (w, v, z, z @ v))
-    dx, dz = torch.empty_like(x), torch.empty_like(z)
+    features = PIXELS // steps
+    x, w = torch.rand(steps * BATCH, features), torch.rand(features, HIDDEN)
+    z, u = torch.rand(BATCH, HIDDEN), torch.rand(HIDDEN, HIDDEN)
+    every, v = torch.rand(steps * BATCH, HIDDEN), torch.rand(HIDDEN, CLASSES)
+    currents, dw, du, dv, y = (torch.empty_like(t) for t in (every, w, u, v, z))
+    s = torch.rand(steps * BATCH, CLASSES)
 
     def infer() -> None:
+        torch.mm(x, w, out=currents)
         for _ in range(steps):
-            torch.mm(x, w, out=y)
-            torch.mm(z, v, out=s)
+            torch.mm(z, u, out=y)
+        torch.mm(every, v, out=s)
 
     def train() -> None:
         infer()
+        torch.mm(every.T, s, out=dv)
+        torch.mm(s, v.T, out=currents)
         for _ in range(steps):
-            torch.mm(y, w.T, out=dx)
-            torch.mm(x.T, y, out=dw)
-            torch.mm(s, v.T, out=dz)
-            torch.mm(z.T, s, out=dv)
+            torch.mm(y, u.T, out=z)
+        torch.mm(every.T, currents, out=du)
+        torch.mm(x.T, currents, out=dw)
 
     return train, infer
 
@@ -181,76 +207,150 @@ def seconds(run: Run) -> float:
     return time.perf_counter() - start
 
 
-def measure(framework: str, steps: int, rounds: int, options: dict[str, Any]) -> dict[str, Any]:
-    """One length in this process: seconds of the warm-up, and of each round."""
+def megabytes(run: Run) -> float | None:
+    """What ``run`` adds to the memory of the process at its peak; the second time, as compiled."""
+    run()
+    if platform.system() != "Linux":
+        return None
+
+    def status(name: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier runs left behind would be used again
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    run()
+    return (status("VmHWM") - before) / 1024
+
+
+def measure(framework: str, steps: int, rounds: int) -> dict[str, Any]:
+    """One length in this process: seconds of the warm-up and of each round, and megabytes."""
     fgi.set_backend(framework)
     found: dict[str, Any] = {}
-    runs = variants(framework, steps, options)
-    for name, (train, _) in runs.items():
+    runs = variants(framework, steps)
+    timed = {name: pair for name, pair in runs.items() if "checkpoint" not in name}
+    for name, (train, _) in timed.items():
         found[name] = {"warm-up": sum(seconds(train) for _ in range(3))}
     if framework == "torch":
-        runs["products"] = products(steps)
-        found["products"] = {}
-    for _, infer in runs.values():
+        timed[FLOOR] = products(steps)
+        found[FLOOR] = {}
+    for _, infer in timed.values():
         infer()
         infer()
     for kind, which in (("train", 0), ("infer", 1)):
         for entry in found.values():
             entry[kind] = []
         for _ in range(rounds):
-            for name, pair in runs.items():
+            for name, pair in timed.items():
                 found[name][kind].append(seconds(pair[which]))
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name, (train, _) in runs.items():
+        if "checkpoint" not in name or steps > KEPT:
+            found.setdefault(name, {})["MB"] = megabytes(train)
     return {
         "framework": framework,
         "version": fgi.namespace().version,
         "steps": steps,
-        "options": options,
-        "peak MB": kilobytes // 1024,
         "variants": found,
     }
 
 
-def ratio(row: dict[str, Any], kind: str, name: str, reference: str) -> str:
+def ratio(row: dict[str, Any], kind: str, name: str, reference: str) -> float | None:
+    """How many times as long the reference takes, as the median over the rounds."""
     found = row["variants"]
     if reference not in found:
-        return ""
+        return None
     pairs = zip(found[reference][kind], found[name][kind], strict=True)
-    return f"{median(a / b for a, b in pairs):.2f}"
+    return median(a / b for a, b in pairs)
 
 
-def table(rows: list[dict[str, Any]], caption: str) -> Table:
-    result = Table(caption=caption)
-    for heading in ("framework", "variant", "T"):
-        result.add_column(heading)
-    for heading in (
-        "warm-up s",
-        "train ms",
-        "eager / this",
-        "/ products",
-        "infer ms",
-        "eager / this ",
-        "ms a step",
-    ):
-        result.add_column(heading, justify="right")
+HEADINGS = (
+    "framework", "variant", "T", "warm-up s", "compiling", "train ms", "a step", "eager / this",
+    "this / products", "infer ms", "eager / this", "MB", "with checkpoint",
+)  # fmt: skip
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The table, a line for each variant."""
+
+    def said(number: float | None, digits: int) -> str:
+        return "" if number is None else f"{number:.{digits}f}"
+
+    result = []
     for row in rows:
-        eager = BASELINE.get(row["framework"], "")
         for name, entry in row["variants"].items():
+            if "train" not in entry:
+                continue
             train, infer = (1e3 * median(entry[kind]) for kind in ("train", "infer"))
-            floor = median(row["variants"]["products"]["train"]) if eager else None
-            result.add_row(
-                row["framework"],
-                name,
-                str(row["steps"]),
-                f"{entry['warm-up']:.1f}" if "warm-up" in entry else "",
-                f"{train:.1f}",
-                ratio(row, "train", name, eager),
-                f"{train / 1e3 / floor:.2f}" if floor else "",
-                f"{infer:.1f}",
-                ratio(row, "infer", name, eager),
-                f"{train / row['steps']:.3f}",
+            warm, floor = entry.get("warm-up"), ratio(row, "train", name, FLOOR)
+            result.append(
+                [
+                    row["framework"],
+                    name,
+                    str(row["steps"]),
+                    said(warm, 1),
+                    said(None if warm is None else max(0.0, warm - 3e-3 * train), 1),
+                    said(train, 1),
+                    said(train / row["steps"], 3),
+                    said(ratio(row, "train", name, BASELINE), 2),
+                    said(1 / floor if floor else None, 2),
+                    said(infer, 1),
+                    said(ratio(row, "infer", name, BASELINE), 2),
+                    said(entry.get("MB"), 0),
+                    said(row["variants"].get(f"{name}, checkpoint", {}).get("MB"), 0),
+                ]
             )
     return result
+
+
+def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """How the longest sequence compares with the shortest, a sentence for each variant."""
+    found = []
+    for framework in dict.fromkeys(row["framework"] for row in rows):
+        mine = sorted(
+            (row for row in rows if row["framework"] == framework), key=lambda row: row["steps"]
+        )
+        short, long = mine[0], mine[-1]
+        for name, entry in long["variants"].items():
+            first = short["variants"].get(name, {})
+            if "warm-up" not in first or name == BASELINE:
+                continue
+            warm = entry["warm-up"] / first["warm-up"]
+            ran, was = (median(e["train"]) for e in (entry, first))
+            compiled = (entry["warm-up"] - 3 * ran) / (first["warm-up"] - 3 * was)
+            step = ran / long["steps"] / (was / short["steps"])
+            found.append(
+                f"{framework}, {name}: from {short['steps']} to {long['steps']} steps the warm-up "
+                f"grows {warm:.2f} times, of it compilation {compiled:.2f} times, and a step takes "
+                f"{step:.2f} times as long."
+            )
+    return found
+
+
+def page(content: dict[str, Any]) -> str:
+    """docs/time_loop.md."""
+    shown = lines(content["rows"])
+    table = [HEADINGS, ["---"] * len(HEADINGS), *shown]
+    doc = (__doc__ or "").split("\n\n")
+    versions = {row["framework"]: row["version"] for row in content["rows"]}
+    return "\n".join(
+        [
+            "# The time loop\n",
+            f"Made by `{content['command']}` of [`benchmarks`](../benchmarks/time_loop.py), from",
+            "[`time_loop/cpu.json`](time_loop/cpu.json). The network of the paper: batch "
+            f"{BATCH}, {HIDDEN} ALIF units,",
+            "T steps, float32.\n",
+            "\n\n".join(doc[2:4]).replace("``", "`").strip() + "\n",
+            *("| " + " | ".join(cells) + " |" for cells in table),
+            "",
+            *(f"- {verdict}" for verdict in verdicts(content["rows"])),
+            "",
+            f"{content['machine']}; Python {content['python']}; "
+            + ", ".join(f"{name} {version}" for name, version in versions.items())
+            + f"; {content['date']}; load average before: {content['load average before']}.\n",
+        ]
+    )
 
 
 def main() -> None:
@@ -258,40 +358,42 @@ def main() -> None:
     parser.add_argument("--frameworks", nargs="+", default=["torch", "jax", "tensorflow"])
     parser.add_argument("--steps", nargs="+", type=int, default=list(LENGTHS))
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--unroll", type=int)
-    parser.add_argument("--checkpoint", type=int)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/cpu.json")
+    parser.add_argument("--page", action="store_true", help="write docs/time_loop.md")
     parser.add_argument("--here", action="store_true", help="one length in this process, as JSON")
     asked = parser.parse_args()
-    options = {"unroll": asked.unroll, "checkpoint": asked.checkpoint}
+    if asked.page:
+        content = json.loads((DOCS / "time_loop/cpu.json").read_text())
+        (DOCS / "time_loop.md").write_text(page(content))
+        return
     if asked.here:
-        print(json.dumps(measure(asked.frameworks[0], asked.steps[0], asked.rounds, options)))
+        print(json.dumps(measure(asked.frameworks[0], asked.steps[0], asked.rounds)))
         return
 
+    content = {"command": " ".join(["python benchmarks/time_loop.py", *sys.argv[1:]])}
+    content |= machine.describe()
     rows = []
-    load = os.getloadavg()[1]
     names = [name for name in asked.frameworks if name in fgi.available_backends()]
     for name, steps in track([(n, s) for n in names for s in asked.steps], "timing"):
         command = [sys.executable, __file__, "--here", "--frameworks", name, "--steps", str(steps)]
         command += ["--rounds", str(asked.rounds)]
-        for option, value in options.items():
-            command += [f"--{option}", str(value)] if value else []
         with tempfile.TemporaryDirectory() as empty:  # with yesterday's graphs it is no warm-up
             environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": empty}
             done = subprocess.run(
                 command, stdout=subprocess.PIPE, text=True, check=True, env=environment
             )
         rows.append(json.loads(done.stdout.splitlines()[-1]))
-    machine = (
-        f"CPU {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
-    caption = f"{machine}, {date.today().isoformat()}, batch {BATCH}, {HIDDEN} units, float32"
-    Console(width=None if os.isatty(1) else 120).print(table(rows, caption))
-    asked.out.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine, "date": date.today().isoformat(), "size": BATCH * HIDDEN}
-    content |= {"command": " ".join(["python benchmarks/time_loop.py", *sys.argv[1:]])}
-    content |= {"load average before": round(load, 2), "rows": rows}
-    (asked.out / "time_loop-cpu.json").write_text(json.dumps(content, indent=1))
+    table = Table(caption=", ".join(f"{name} {value}" for name, value in content.items()))
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right")
+    for cells in lines(rows):
+        table.add_row(*cells)
+    console = Console(width=None if os.isatty(1) else 150)
+    console.print(table)
+    for verdict in verdicts(rows):
+        console.print(verdict)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(json.dumps(content | {"rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import resource
@@ -125,6 +126,20 @@ def test_the_clipped_gradient_has_the_norm_that_is_allowed(framework: str) -> No
         np.testing.assert_allclose(found["y"], [[4 * factor]], rtol=1e-12)
     nothing = fgi.convert({"a": np.zeros(3)}, framework)
     assert fgi.convert(optimiser.clipped(nothing, 1.0), "numpy")["a"].tolist() == [0.0] * 3
+
+
+@AUTODIFF
+@pytest.mark.parametrize("size", [1e-30, 1e20, 1e38])
+def test_a_clipped_gradient_may_have_a_norm_whose_square_is_no_float32(
+    framework: str, size: float
+) -> None:
+    given = {"x": np.array([3 * size, 0.0], np.float32), "y": np.array([-2 * size], np.float32)}
+    norm = math.sqrt(13) * size
+    for limit in (1.0, 0.5 * size, 2e38):
+        found = fgi.convert(optimiser.clipped(fgi.convert(given, framework), limit), "numpy")
+        factor = min(1.0, limit / norm)
+        np.testing.assert_allclose(found["x"], [3 * size * factor, 0.0], rtol=1e-6)
+        np.testing.assert_allclose(found["y"], [-2 * size * factor], rtol=1e-6)
 
 
 def test_the_decays() -> None:
@@ -488,6 +503,16 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(
     with pytest.raises(FloatingPointError, match=r"epoch 2, step (6|7|8): .*lower the rate"):
         training.train(wild, data=data, folder=tmp_path)
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
+
+
+def test_a_moment_that_is_no_number_is_named(kept: Checkpoint) -> None:
+    """Loss and parameters stay finite, but Adam would never move again."""
+    mean, square = kept.state.moments
+    square = trees.map(lambda v: np.full_like(v, np.inf), square)
+    stuck = replace(kept, state=kept.state._replace(moments=(mean, square)))
+    stuck = replace(stuck, settings=replace(kept.settings, epochs=len(kept.history) + 1))
+    with pytest.raises(FloatingPointError, match=r"Adam's mean square of .* is not finite; "):
+        training.train(stuck, data=few(stuck.settings))
 
 
 def test_a_frequency_that_has_run_away_is_named() -> None:

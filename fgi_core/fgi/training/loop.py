@@ -59,7 +59,8 @@ def train(
     with ends with the parameters of one that was not, bit for bit, on the same framework, device
     and number of threads. ``data`` is what the settings name unless it is given.
 
-    Errors: FloatingPointError naming the step where the loss, or a parameter, is no finite number;
+    Errors: FloatingPointError naming the step where the loss, a parameter or a moment is no finite
+    number;
     ValueError for data that do not fit, and where parameters leave the range in which the neuron's
     equations hold; what ``Learner``, ``sequences`` and ``Checkpoint.write`` say. The checkpoint of
     the last whole epoch stays.
@@ -99,8 +100,12 @@ def _finite(losses: list[float], state: State, number: int) -> None:
         if not math.isfinite(loss):
             step = state.step - len(losses) + i + 1
             raise FloatingPointError(f"epoch {number + 1}, step {step}: the loss is {loss}{remedy}")
-    for name, array in trees.named(state.params).items():
-        if not np.isfinite(array).all():
-            raise FloatingPointError(
-                f"epoch {number + 1}, step {state.step}: {name} is not finite{remedy}"
-            )
+    # A moment that is infinite, as the square of a gradient, makes every further step none.
+    kinds = {"": state.params, "Adam's mean of ": state.moments[0]}
+    kinds["Adam's mean square of "] = state.moments[1]
+    for kind, tree in kinds.items():
+        for name, array in trees.named(tree).items():
+            if not np.isfinite(array).all():
+                raise FloatingPointError(
+                    f"epoch {number + 1}, step {state.step}: {kind}{name} is not finite{remedy}"
+                )

@@ -35,14 +35,17 @@ def zero_moments(params: Any) -> tuple[Any, Any]:
 def clipped(gradient: Any, limit: float) -> Any:
     """The gradient, shortened to the norm ``limit`` where it is longer.
 
-    g * limit / max(limit, sqrt(sum g^2 + 1e-12))
+    g * limit / max(limit, sqrt(sum g^2))
     """
     leaves = list(trees.leaves(gradient))
     xp = namespace(leaves[0])
-    # The root has no finite derivative at 0.
-    norm = xp.sqrt(sum(xp.sum(g * g) for g in leaves) + 1e-12)
-    scale = limit / xp.maximum(norm, limit * xp.ones_like(norm))
-    return trees.map(lambda g: g * scale, gradient)
+    # In units of the largest number: the square of 1e20 is no float32.
+    largest = xp.max(xp.stack([xp.max(abs(g)) for g in leaves]))
+    one = xp.ones_like(largest)
+    unit = xp.where(largest == 0, one, largest)
+    length = xp.sqrt(xp.maximum(sum(xp.sum((g / unit) * (g / unit)) for g in leaves), one))
+    long = largest * length > limit
+    return trees.map(lambda g: xp.where(long, (g / unit) * (limit / length), g), gradient)
 
 
 def adam(
