@@ -93,8 +93,8 @@ def measure(group: Group, rounds: int, seconds: float) -> list[dict[str, Any]]:
                 with _reported(row, "lacks", "nodes"):
                     row["nodes"] = execution.nodes(functions[name], p, data)
         runs: dict[str, dict[str, Callable[[], float]]] = {}
-        # The floor first: what loads a compiler once is in the warm-up of no mechanism.
-        for name in (FLOOR, *(name for name in functions if name != FLOOR)):
+        # These first: what loads a compiler, and its headers, is in the warm-up of no mechanism.
+        for name in dict.fromkeys((FLOOR, VALUE_ALONE, *functions)):
             row, f = rows[name], functions[name]
             with _reported(row):
                 y = f(p, *data)

@@ -332,8 +332,10 @@ def _spread(row: Row, phase: str) -> str:
 
 
 def _warm_up(row: Row) -> str:
-    # The floor's is that of loading the compiler.
-    return f"{row['warm-up']:.2f} s" if "warm-up" in row and row["mechanism"] != FLOOR else ""
+    # These come first, and load the compiler.
+    if "warm-up" not in row or row["mechanism"] in (FLOOR, VALUE_ALONE):
+        return ""
+    return f"{row['warm-up']:.2f} s"
 
 
 def _bytes(row: Row) -> str:
