@@ -314,11 +314,11 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
         short, long = mine[0], mine[-1]
         for name, entry in long["variants"].items():
             first = short["variants"].get(name, {})
-            if "warm-up" not in first or name == BASELINE:
+            if "warm-up" not in first or name == BASELINE or long is short:
                 continue
             warm = entry["warm-up"] / first["warm-up"]
             ran, was = (median(e["train"]) for e in (entry, first))
-            compiled = (entry["warm-up"] - 3 * ran) / (first["warm-up"] - 3 * was)
+            compiled = (entry["warm-up"] - 3 * ran) / max(first["warm-up"] - 3 * was, 1e-3)
             step = ran / long["steps"] / (was / short["steps"])
             found.append(
                 f"{framework}, {name}: from {short['steps']} to {long['steps']} steps the warm-up "

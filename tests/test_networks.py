@@ -125,6 +125,27 @@ def test_also_for_784_steps(name: str, framework: str) -> None:
     check_same_gradient(name, 784, framework)
 
 
+@AUTODIFF
+def test_a_checkpoint_changes_no_gradient(framework: str) -> None:
+    params, xs, labels = problem("ALIF, two layers, feed-forward", 14)
+    network = MODELS["ALIF, two layers, feed-forward"].network
+    frameworks.load(framework)
+    xs, labels = (frameworks.to_framework(framework, a) for a in (xs, labels))
+
+    def loss(p: Any, checkpoint: int | None) -> Any:
+        return cross_entropy(network.scores(p, xs, checkpoint=checkpoint), labels)
+
+    both = fgi.value_and_grad(loss)
+    wanted, slopes = both(fgi.convert(params, framework), None)
+    found, same = both(fgi.convert(params, framework), 4)
+    assert float(found) == pytest.approx(float(wanted), rel=1e-12)
+    slopes, same = (fgi.convert(g, "numpy") for g in (slopes, same))
+    for layer, arrays in slopes.items():
+        for key, right in arrays.items():
+            error = np.abs(same[layer][key] - right).max()
+            assert error <= 1e-9 * np.abs(right).max(), (layer, key)
+
+
 def test_the_hand_is_right_about_what_is_smooth() -> None:
     """Central differences of the readout's parameters, which no spike depends on."""
     params, xs, labels = problem("ALIF", 28)

@@ -28,6 +28,8 @@ __all__ = ["Network", "Outputs", "Weights", "cross_entropy"]
 
 Weights: TypeAlias = Mapping[str, Mapping[str, Array]]
 
+Step: TypeAlias = Callable[[Any, Array], tuple[Any, Array]]
+
 READOUT = "readout"
 
 
@@ -220,27 +222,31 @@ class Network(Definition, name="network"):
             if "recurrent" in layer:
                 start[name]["z"] = x
 
-        def segment(carry: Any, xs: Array) -> tuple[Any, tuple[Array, ...]]:
+        # Step by step where the framework compiles loops: in TensorFlow by XLA the gradient of what
+        # a loop reads from an array is as long as the array, for each step. Elsewhere layer by
+        # layer, so that what a layer hears from below is one product for several steps.
+        segmented = not getattr(xp, "compiles_loops", True)
+        loop = scan if segmented else _once
+
+        def run(carry: Any, x: Array) -> tuple[Any, tuple[Array, ...]]:
             after: dict[str, Any] = {}
             heard = []
             for name in names:
-                # What a layer hears from below, by one product for all steps.
-                currents = xs @ params[name]["input"]
+                currents = x @ params[name]["input"]
                 if "bias" in params[name]:
                     currents = currents + params[name]["bias"]
                 step = self._step(name, params[name], constants[name])
-                after[name], xs = scan(step, carry[name], currents)
-                heard.append(xs)
+                after[name], x = loop(step, carry[name], currents)
+                heard.append(x)
             *spikes, readout = heard
             return after, (readout, *spikes) if record else (readout,)
 
-        run = compile(segment) if compiled else segment
-        _, ys = scan(run, start, xs, checkpoint=checkpoint, segmented=True)
+        _, ys = scan(
+            compile(run) if compiled else run, start, xs, checkpoint=checkpoint, segmented=segmented
+        )
         return tuple(ys)
 
-    def _step(
-        self, name: str, layer: Mapping[str, Array], constants: Mapping[str, Any]
-    ) -> Callable[[Any, Array], tuple[Any, Array]]:
+    def _step(self, name: str, layer: Mapping[str, Array], constants: Mapping[str, Any]) -> Step:
         """One time step of a layer, from its currents."""
         neuron = self._neuron(name)
 
@@ -289,6 +295,10 @@ class Network(Definition, name="network"):
                 )
             before, size = name, weights.shape[1]
         return xp
+
+
+def _once(step: Step, carry: Any, x: Array) -> tuple[Any, Array]:
+    return step(carry, x)
 
 
 def _layers(params: Weights) -> list[str]:

@@ -70,21 +70,24 @@ def scan(
     return carry, tf.nest.map_structure(lambda *ys: tf.concat(ys, 0), *parts)
 
 
-def _at(xs: Any, t: Any) -> Any:
-    return tf.nest.map_structure(lambda x: x[t], xs)
-
-
 def _unrolled(step: Step, carry: Any, xs: Any) -> tuple[Any, Any]:
     ys = []
-    for t in range(int(tf.nest.flatten(xs)[0].shape[0])):
-        carry, y = step(carry, _at(xs, t))
+    # Not x[t]: its gradient is as long as x, for each step.
+    for slices in zip(*(tf.unstack(x) for x in tf.nest.flatten(xs)), strict=True):
+        carry, y = step(carry, tf.nest.pack_sequence_as(xs, slices))
         ys.append(y)
     return carry, tf.nest.map_structure(lambda *parts: tf.stack(parts), *ys)
 
 
 def _while(step: Step, carry: Any, xs: Any, steps: int, unroll: int) -> tuple[Any, Any]:
+    # Arrays, as the gradient of x[t] is as long as x, for each step.
+    rows = tf.nest.map_structure(lambda x: tf.TensorArray(x.dtype, steps).unstack(x), xs)
+
+    def at(t: Any) -> Any:
+        return tf.nest.map_structure(lambda row: row.read(t), rows)
+
     # The first step stands outside the loop: it tells the structure and the dtypes of the outputs.
-    carry, y = step(carry, _at(xs, 0))
+    carry, y = step(carry, at(0))
     buffers = tf.nest.map_structure(
         lambda part: tf.TensorArray(part.dtype, steps, element_shape=part.shape).write(0, part), y
     )
@@ -94,7 +97,7 @@ def _while(step: Step, carry: Any, xs: Any, steps: int, unroll: int) -> tuple[An
 
     def body(t: Any, carry: Any, buffers: Any) -> tuple[Any, Any, Any]:
         for later in range(unroll):
-            carry, y = step(carry, _at(xs, t + later))
+            carry, y = step(carry, at(t + later))
             buffers = write(buffers, t + later, y)
         return t + unroll, carry, buffers
 
@@ -105,7 +108,7 @@ def _while(step: Step, carry: Any, xs: Any, steps: int, unroll: int) -> tuple[An
             lambda t, *_: t < last, body, (1, carry, buffers), maximum_iterations=rounds
         )
     for t in range(last, steps):
-        carry, y = step(carry, _at(xs, t))
+        carry, y = step(carry, at(t))
         buffers = write(buffers, t, y)
     return carry, tf.nest.map_structure(lambda buffer: buffer.stack(), buffers)
 

@@ -42,7 +42,8 @@ def clipped(gradient: Any, limit: float) -> Any:
     # In units of the largest number: the square of 1e20 is no float32.
     largest = xp.max(xp.stack([xp.max(abs(g)) for g in leaves]))
     one = xp.ones_like(largest)
-    unit = xp.where(largest == 0, one, largest)
+    # XLA multiplies by the reciprocal, and 1 / 1e38 is too small for it.
+    unit = xp.where(largest == 0, one, xp.minimum(largest, 1e30 * one))
     length = xp.sqrt(xp.maximum(sum(xp.sum((g / unit) * (g / unit)) for g in leaves), one))
     long = largest * length > limit
     return trees.map(lambda g: xp.where(long, (g / unit) * (limit / length), g), gradient)
