@@ -102,6 +102,12 @@ def _grows(e: Evidence) -> bool:
     return bool(size.size and np.all(size > 1))
 
 
+def _overflows(e: Evidence) -> bool:
+    """Wrong where |x| is large, and not finite where it is largest."""
+    at = np.where(e.wrong & np.isfinite(e.x), np.abs(e.x), 0.0)
+    return _grows(e) and not np.isfinite(e.got[np.argmax(at)])
+
+
 DERIVATIVES = ("gradient", "native twin", "second derivative", "zero second derivative")
 
 Rule = tuple[tuple[str, ...], Callable[[Evidence], bool], str]
@@ -123,7 +129,7 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         ("value", "gradient", "native twin", "second derivative"),
-        lambda e: bool(not np.any(np.isfinite(e.got[e.wrong])) and _grows(e)),
+        _overflows,
         "not finite where |x| is large: something on the way overflows",
     ),
     (
