@@ -170,7 +170,6 @@ def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
         "function": made(scores, given, fgi.compile),
         "XLA": made(scores, given, xla),
         "function, checkpoint": made(recomputed, given, fgi.compile),
-        "XLA, checkpoint": made(recomputed, given, xla),
     }
 
 
