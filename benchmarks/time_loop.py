@@ -2,6 +2,7 @@
 
     python benchmarks/time_loop.py                    every framework and length, and results/*.json
     python benchmarks/time_loop.py --steps 28 98 --frameworks torch --rounds 5
+    python benchmarks/time_loop.py --differences      of loss and gradients between the frameworks
     python benchmarks/time_loop.py --page             docs/time_loop.md from docs/time_loop/cpu.json
 
 A layer of 128 adaptive spiking neurons reads 784 numbers of 128 images, 784 / T at a time; its
@@ -24,6 +25,7 @@ import argparse
 import ctypes
 import gc
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -31,6 +33,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -47,6 +50,8 @@ import fgi
 from fgi import machine, trees
 from fgi.networks import Network, cross_entropy
 from fgi.neurons import ALIF
+
+logging.getLogger("tensorflow").setLevel("ERROR")  # of functions that are made and called once
 
 BATCH, HIDDEN, CLASSES, PIXELS = 128, 128, 10, 784
 LENGTHS = (28, 49, 98, 196, 392, 784)
@@ -150,16 +155,13 @@ def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
             BASELINE: made(ordinary(spike), side_by_side(given)),
             "compiled step, checkpoint": made(recomputed, given),
         }
-    from contextlib import nullcontext as no_grad
-
+    no_grad = nullcontext
     if framework == "jax":
         return {
             "jit": made(scores, given, fgi.compile),
             "jit, checkpoint": made(recomputed, given, fgi.compile),
         }
     import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")
 
     def xla(f: Any) -> Any:
         return tf.function(f, jit_compile=True, autograph=False)
@@ -168,7 +170,6 @@ def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
         "function": made(scores, given, fgi.compile),
         "XLA": made(scores, given, xla),
         "function, checkpoint": made(recomputed, given, fgi.compile),
-        "XLA, checkpoint": made(recomputed, given, xla),
     }
 
 
@@ -199,6 +200,40 @@ def products(steps: int) -> tuple[Run, Run]:
         torch.mm(x.T, currents, out=dw)
 
     return train, infer
+
+
+def differences(steps: int, names: Sequence[str], dtype: str) -> list[str]:
+    """How far loss and gradients of one batch are from the first framework's, a sentence each."""
+    rng = np.random.default_rng(1)
+    xs = rng.uniform(0, 1, (steps, BATCH, PIXELS // steps)).astype(dtype)
+    labels = np.eye(CLASSES)[rng.integers(0, CLASSES, BATCH)].astype(dtype)
+    given = trees.map(lambda w: w.astype(dtype), weights(PIXELS // steps))
+    answers = {}
+    for name in names:
+        fgi.set_backend(name)
+        xp: Any = fgi.namespace()
+        with xp.double_precision() if dtype == "float64" else nullcontext():
+            both = fgi.value_and_grad(
+                lambda p, xs, labels: cross_entropy(Network(ALIF()).scores(p, xs), labels)
+            )
+            run = fgi.compile(both) if xp.compiles_loops else both
+            value, gradient = run(fgi.convert(given, name), xp.asarray(xs), xp.asarray(labels))
+            answers[name] = float(value), trees.named(fgi.convert(gradient, "numpy"))
+    first, *others = names
+    value, gradient = answers[first]
+    found = []
+    for name in others:
+        loss = abs(answers[name][0] - value) / abs(value)
+        apart = {
+            key: float(np.abs(answers[name][1][key] - g).max() / np.abs(g).max())
+            for key, g in gradient.items()
+        }
+        worst = max(apart, key=lambda key: apart[key])
+        found.append(
+            f"T = {steps}, {dtype}: {name}'s loss is {loss:.1e} from {first}'s, its gradients up "
+            f"to {apart[worst]:.1e} of the largest number ({worst})."
+        )
+    return found
 
 
 def seconds(run: Run) -> float:
@@ -360,11 +395,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/cpu.json")
     parser.add_argument("--page", action="store_true", help="write docs/time_loop.md")
+    parser.add_argument("--differences", action="store_true", help="between frameworks, no times")
     parser.add_argument("--here", action="store_true", help="one length in this process, as JSON")
     asked = parser.parse_args()
     if asked.page:
         content = json.loads((DOCS / "time_loop/cpu.json").read_text())
         (DOCS / "time_loop.md").write_text(page(content))
+        return
+    names = [name for name in asked.frameworks if name in fgi.available_backends()]
+    if asked.differences:
+        for steps in asked.steps:
+            for dtype in ("float64", "float32"):
+                print(*differences(steps, names, dtype), sep="\n", flush=True)
         return
     if asked.here:
         print(json.dumps(measure(asked.frameworks[0], asked.steps[0], asked.rounds)))
@@ -373,7 +415,6 @@ def main() -> None:
     content = {"command": " ".join(["python benchmarks/time_loop.py", *sys.argv[1:]])}
     content |= machine.describe()
     rows = []
-    names = [name for name in asked.frameworks if name in fgi.available_backends()]
     for name, steps in track([(n, s) for n in names for s in asked.steps], "timing"):
         command = [sys.executable, __file__, "--here", "--frameworks", name, "--steps", str(steps)]
         command += ["--rounds", str(asked.rounds)]
