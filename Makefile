@@ -22,6 +22,7 @@ lint: $(READY)
 
 # What fgi costs: less than five minutes, on two idle cores. Without --quick, hours.
 bench: $(READY)
+	rm -f docs/benchmarks/cpu-quick.json
 	$(RUN)/fgi bench --quick --seconds 2 --json docs/benchmarks/cpu-quick.json
 	$(RUN)/fgi bench --report docs/benchmarks
 
