@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -223,11 +224,13 @@ def in_turns(
         for turn in range(rounds):
             if turn >= 3 and time.perf_counter() > end:
                 break
-            for name, values in taken.items():
+            # In another order each time: what ran before leaves caches and memory as it will, and
+            # the same mechanism would always come after the one that leaves least.
+            for name in Random(turn).sample(list(taken), len(taken)):
                 if group.cold:
                     clock.flush(group.device)
                 run = runs[name][phase]
-                values.append(sum(run() for _ in range(repeats)) / repeats)
+                taken[name].append(sum(run() for _ in range(repeats)) / repeats)
         for name, values in taken.items():
             rows[name]["seconds"][phase] = values
 

@@ -415,9 +415,10 @@ framework's own custom-gradient mechanisms; below 1 fgi is faster. *Inference* i
 derivative can be asked for, over f alone. *Limit* is, element by element, the time to read and
 write the arrays once at the speed of a negation in the same process, and for networks that of
 their matrix products alone; the ratio to it is below 1 where a negation, too, mostly waits for
-memory to be handed out. Mechanisms run in turns in one process; every ratio is the median over the
-ratios of neighbours. `y != f` counts the elements whose value is not f(x). What all of it means for
-a choice: [Which mechanism should I use?](which_mechanism.md)
+memory to be handed out. Mechanisms run in turns in one process, in another order each round; every
+ratio is the median over the ratios within a round. `y != f` counts the elements whose value is not
+f(x). What all of it means for a choice:
+[Which mechanism should I use?](which_mechanism.md)
 """
 
 WHICH = """# Which mechanism should I use?
