@@ -15,10 +15,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace as replace
 from pathlib import Path
 from typing import Any
+
+# PyTorch's profiler, which counts memory, says on stderr that it starts and stops.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 import numpy as np
 
