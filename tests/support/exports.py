@@ -157,7 +157,8 @@ def tensorflow_ways() -> Mapping[str, Way]:
     def named(function: Any, x: Any) -> list[str]:
         graph = tf.function(function).get_concrete_function(x).graph.as_graph_def()
         nodes = [node.op for part in graph.library.function for node in part.node_def]
-        return [name for name in nodes if name not in ("Const", "Identity", "NoOp")]
+        # In the order of the functions' names, which have numbers in them; of a set therefore.
+        return sorted(name for name in nodes if name not in ("Const", "Identity", "NoOp"))
 
     def saved(f: Function, x: Any) -> Back:
         back = modes.saved(f, x)
