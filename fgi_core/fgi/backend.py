@@ -2,7 +2,7 @@
 
 The names are those of the array-API standard and mean the same in every backend, except for
 ``erfc`` (SciPy's) and the few that this library exists for: ``stop_gradient``,
-``connected``, ``with_value``, ``differentiating``, ``mechanisms``.
+``connected``, ``seed``, ``with_value``, ``differentiating``, ``step``, ``mechanisms``.
 """
 
 from __future__ import annotations
@@ -59,10 +59,19 @@ class Backend(Protocol):
         For tapes, to which the gradient of what is linear is a constant and its derivative missing.
         """
 
-    def with_value(self, y: Any, fx: Any, /) -> Any:
+    def with_value(self, y: Any, fx: Any, /, *, overwrite: bool = False) -> Any:
         """``y``, every derivative included, whose value is known to be that of ``fx``.
 
-        ``y`` itself will do. Better where a compiler need not compute the value of ``y`` then.
+        ``y`` itself will do. Better where a compiler need not compute the value of ``y`` then. To
+        ``overwrite`` is to be asked for only of what is made of ``seed``: ``y``, a sum or product
+        that nobody else has, does not have that value yet.
+        """
+
+    def seed(self, x: Any, /) -> tuple[Any, Any] | None:
+        """The frozen point and the seed, (x0, d), where there is something better than arithmetic.
+
+        x0 is ``x`` where that is finite, else 0, with derivative zero. d is 0, with derivative 1
+        where ``x`` is finite, else 0, and ``connected``. None where x - x0 is as good.
         """
 
     def differentiating(self) -> bool:
@@ -90,6 +99,12 @@ class Backend(Protocol):
 
     def dtype(self, name: str, /) -> Any:
         """The framework's dtype of that name: ``"float8_e4m3fn"``."""
+
+    def step(self, x: Any, y: Any, /, *, at_zero: int = 0) -> Any:
+        """1 where x > y, ``at_zero``, 0 or 1, where they are equal, else 0; of the dtype of ``x``.
+
+        ``y`` is a number or an array. There is no derivative.
+        """
 
     def maximum(self, x: Any, y: Any, /) -> Any: ...
     def minimum(self, x: Any, y: Any, /) -> Any: ...

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
-from .injection import bypass, expand, finite, floating_owner, shape_error, times
+from .injection import NUMBERS, attach, bypass, finite, floating_owner, shape_error, times
 from .parameters import Definition, is_number, keyword, number
 from .quadrature import nodes
 from .values import Value, heaviside, uniform
@@ -110,11 +110,10 @@ class Surrogate(Definition):
         if value_only(xp):
             return self._value(xp, x, *u)
         fx = self._value(xp, xp.stop_gradient(x), *u)
-        arrays = self.arrays
-        if self.forward is not None or arrays:
+        if self.forward is not None or self._array_names:
             # What else f depends on is no argument, and has no derivative through f either.
             fx = xp.stop_gradient(fx)
-        learned = [name for name in self.learnable if name in arrays]
+        learned = self._array_names and [n for n in self.learnable if n in self._array_names]
         if self.through == "primitive":
             y = self._bypass(xp, x, fx)
         elif learned:
@@ -124,10 +123,10 @@ class Surrogate(Definition):
             def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
                 return times(xp, self._slope(xp, points[0], *u), tangents[0])
 
-            y = expand(xp, fx, rule, x, nodes=nodes(self.order))
+            y = attach(xp, fx, rule, x, nodes=nodes(self.order))
         if not xp.same_shape(y, x):
             raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
-        return xp.with_value(y, fx)
+        return y
 
     def derivative(self, x: Array, key: Any = None) -> Array:
         """The slope g'(x), an ordinary function of ``x``. Shape, dtype and errors: as the call."""
@@ -233,7 +232,7 @@ class Surrogate(Definition):
             return y
 
         inputs = (x, *(getattr(self, name) for name in learned))
-        return expand(xp, fx, rule, *inputs, nodes=nodes(self.order))
+        return attach(xp, fx, rule, *inputs, nodes=nodes(self.order))
 
     def _value(self, xp: Backend, x: Array, *u: Array) -> Array:
         if self.forward is None:
@@ -265,10 +264,10 @@ class Surrogate(Definition):
 
     def _computed(self, xp: Backend, x: Array, formula: Callable[..., Any], *u: Array) -> Array:
         """The formula in at least float32, rounded to the dtype of ``x``; or a Python number."""
+        if x.dtype not in xp.half:
+            return formula(self.in_dtype(xp, x.dtype), xp, x, *u)
         result = self._formula(xp, x, formula, *u)
-        if isinstance(result, int | float) or x.dtype not in xp.half:
-            return result
-        return xp.astype(result, x.dtype)
+        return result if isinstance(result, NUMBERS) else xp.astype(result, x.dtype)
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
         result = xp.astype(result * xp.ones_like(x), x.dtype)

@@ -260,7 +260,7 @@ def product_of_bits(logits: Array, key: Any) -> Array:
     xp = floating_owner(caller, logits, "logits")
     (u,) = uniform(caller, xp, logits, key, True)
     p = logistic(xp, _wide(xp, logits))
-    bits = xp.astype(u < xp.stop_gradient(p), p.dtype)
+    bits = xp.step(xp.stop_gradient(p), u)
 
     def codes(b: Array) -> Array:
         product = xp.ones_like(b[..., :1])

@@ -37,6 +37,8 @@ from .quadrature import Nodes, nodes
 
 __all__ = ["bypass", "inject", "inject_as_published", "stop_gradient", "tangent"]
 
+NUMBERS = (int, float)
+
 
 def finite(xp: Backend, x: Array) -> Array:
     """Where ``x`` is neither infinite nor NaN, as booleans; off the graph."""
@@ -78,9 +80,30 @@ def expand(
     return y
 
 
+def attach(
+    xp: Backend,
+    fx: Array,
+    rule: Callable[[Sequence[Array], Sequence[Array]], Array],
+    *inputs: Array,
+    nodes: Nodes = (),
+) -> Array:
+    """As ``expand``, by what the backend knows to cost less: the value is that of ``fx``.
+
+    ``rule`` makes a sum or product of the tangents, as its result may be written into.
+    """
+    points, tangents = [], []
+    for x in inputs:
+        seed = None if nodes else xp.seed(x)
+        if seed is None:
+            return xp.with_value(expand(xp, fx, rule, *inputs, nodes=nodes), fx)
+        points.append(seed[0])
+        tangents.append(seed[1])
+    return xp.with_value(rule(points, tangents), fx, overwrite=True)
+
+
 def times(xp: Backend, slope: Array | float, d: Array) -> Array:
     """The rule of one slope, slope * d, whose value is +0.0 also where a number is negative."""
-    if isinstance(slope, int | float) and slope < 0:
+    if isinstance(slope, NUMBERS) and slope < 0:
         # Not 0 - d: TensorFlow makes -d of that, whose value is -0.0.
         return -slope * (xp.stop_gradient(d) - d)
     return slope * d
@@ -224,7 +247,7 @@ def bypass(fx: Array, gx: Array) -> Array:
     fx = xp.astype(xp.stop_gradient(fx), gx.dtype)
     if value_only(xp):
         return fx
-    return xp.with_value(expand(xp, fx, lambda _, d: d[0], gx), fx)
+    return attach(xp, fx, lambda _, d: d[0], gx)
 
 
 def floating_owner(caller: str, x: Array, argument: str = "x") -> Backend:

@@ -90,7 +90,7 @@ def ternary_weight(
     threshold = 0.7 * _over(xp.mean, magnitude, axis)
     level = Ternary(threshold).evaluate(xp, wide)
     if scaled:
-        large = xp.astype(magnitude >= threshold, magnitude.dtype)
+        large = xp.step(magnitude, threshold, at_zero=1)
         # The ratio of two means: how many there are in all does not matter.
         share = _over(xp.mean, large, axis)
         total = _over(xp.mean, xp.where(magnitude >= threshold, magnitude, 0.0), axis)

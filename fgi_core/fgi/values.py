@@ -146,13 +146,9 @@ class Heaviside(Value):
         return super()._evaluate(xp, x)
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
-        if isinstance(self.at_zero, float):
-            if self.at_zero == 0:
-                return xp.astype(x > self.threshold, x.dtype)
-            if self.at_zero == 1:
-                return xp.astype(x >= self.threshold, x.dtype)
-        above = xp.astype(x > self.threshold, x.dtype)
-        return xp.where(x == self.threshold, self.at_zero, above)
+        if isinstance(self.at_zero, float) and (self.at_zero == 0 or self.at_zero == 1):
+            return xp.step(x, self.threshold, at_zero=int(self.at_zero))
+        return xp.where(x == self.threshold, self.at_zero, xp.step(x, self.threshold))
 
 
 class Sign(Value):
@@ -688,7 +684,7 @@ class StochasticRound(Value):
 
     def evaluate(self, xp: Backend, x: Array, *u: Array) -> Array:
         z = xp.where(finite(xp, x), x, 0.0)  # inf - inf is NaN
-        return xp.floor(x) + xp.astype(u[0] < z - xp.floor(z), x.dtype)
+        return xp.floor(x) + xp.step(z - xp.floor(z), u[0])
 
 
 def clip(xp: Backend, x: Array, low: Number, high: Number) -> Array:

@@ -44,6 +44,10 @@ def connected(d: Array, /) -> Array:
     return d
 
 
+def seed(x: Array, /) -> None:
+    return None
+
+
 def differentiating() -> bool:
     """Always: nothing tells a function that JAX traces whether its derivative will be taken."""
     return True
@@ -78,6 +82,10 @@ def divide(x: Array, y: Array | float, /) -> Array:
 
 def astype(x: Array, dtype: Any, /) -> Array:
     return x.astype(dtype)
+
+
+def step(x: Array, y: Array | float, /, *, at_zero: int = 0) -> Array:
+    return (x >= y if at_zero else x > y).astype(x.dtype)
 
 
 def asarray(x: Any, /, *, dtype: Any = None) -> Array:

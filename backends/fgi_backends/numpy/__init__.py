@@ -40,7 +40,11 @@ def connected(d: Any, /) -> Any:
     return d
 
 
-def with_value(y: Any, fx: Any, /) -> Any:
+def seed(x: Any, /) -> None:
+    return None
+
+
+def with_value(y: Any, fx: Any, /, *, overwrite: bool = False) -> Any:
     return y
 
 
@@ -82,6 +86,11 @@ def dtype(name: str, /) -> Any:
 
 def astype(x: Any, dtype: Any, /) -> Any:
     return x.astype(dtype, copy=False)
+
+
+def step(x: Any, y: Any, /, *, at_zero: int = 0) -> Any:
+    y = np.asarray(y, x.dtype)
+    return astype(x >= y if at_zero else x > y, x.dtype)
 
 
 def asarray(x: Any, /, *, dtype: Any = None) -> Any:

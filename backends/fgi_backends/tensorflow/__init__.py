@@ -47,6 +47,10 @@ def connected(d: Tensor, /) -> Tensor:
     return d + tf.math.multiply_no_nan(tf.square(d), tf.zeros([], d.dtype))
 
 
+def seed(x: Tensor, /) -> None:
+    return None
+
+
 def differentiating() -> bool:
     """Always: a tape or accumulator may be recording outside the function that is traced."""
     return True
@@ -90,6 +94,10 @@ def divide(x: Tensor, y: Any, /) -> Tensor:
 
 def astype(x: Tensor, dtype: Any, /) -> Tensor:
     return tf.cast(x, dtype)
+
+
+def step(x: Tensor, y: Any, /, *, at_zero: int = 0) -> Tensor:
+    return tf.cast(x >= y if at_zero else x > y, x.dtype)
 
 
 def asarray(x: Any, /, *, dtype: Any = None) -> Tensor:

@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 
 from .loop import compiles_loops as compiles_loops, scan as scan
 from .native import mechanisms as mechanisms
+from .plain import seed as seed, step as step
 from .script import bypass as bypass, inject as inject
 from .transforms import (
     compile as compile,
@@ -71,7 +72,7 @@ def sign(x: Tensor, /) -> Tensor:
 
 def same_shape(x: Tensor, y: Tensor, /) -> bool:
     # Under torch.jit.trace sizes are tensors, and comparing them is a warning.
-    return is_tracing() or x.shape == y.shape
+    return torch._C._get_tracing_state() is not None or x.shape == y.shape
 
 
 def dtype(name: str, /) -> torch.dtype:

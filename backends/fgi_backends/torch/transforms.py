@@ -8,24 +8,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.utils import _pytree as pytree
+
+from .plain import unobserved
 
 __all__ = ["compile", "grad", "jvp", "value_and_grad", "vjp", "vmap"]
 
 
 def on_tape() -> bool:
-    """Whether what runs here is plain PyTorch: not compiled, traced, ``torch.func`` or forward AD.
+    """Whether PyTorch differentiates what it computes, if at all, by its tape alone.
 
     ``torch.compile`` takes a function for unsuitable, for good, that it meets under ``torch.func``.
     """
-    return not (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-        or torch.is_inference_mode_enabled()
-    )
+    return unobserved() and not torch.is_inference_mode_enabled()
 
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:

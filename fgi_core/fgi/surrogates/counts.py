@@ -48,7 +48,7 @@ class StepPWL(Surrogate, name="step_pwl"):
         return SpikeCount(self.threshold, self.maximum).evaluate(xp, x)
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return xp.astype(x >= self.threshold - self.window, x.dtype) / self.threshold
+        return xp.step(x, self.threshold - self.window, at_zero=1) / self.threshold
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = x - (self.threshold - self.window)

@@ -253,7 +253,7 @@ class Rectangle(Surrogate):
         return self.height * xp.astype(self._inside(x), x.dtype)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        area = (self.high - self.low) * xp.astype(x > self.low, x.dtype)
+        area = (self.high - self.low) * xp.step(x, self.low)
         return self.height * xp.where(self._inside(x), x - self.low, area)
 
 
@@ -340,7 +340,7 @@ class PiecewiseLeakyReLU(Surrogate, name="piecewise_leaky_relu"):
         return inside / (2 * self.width) + (1 - inside) * self.leak
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        end = xp.astype(x > 0, x.dtype)
+        end = xp.step(x, 0)
         outside = end + self.leak * (x - (2 * end - 1) * self.width)
         return xp.where(self._inside(x), x / (2 * self.width) + 0.5, outside)
 
@@ -414,11 +414,11 @@ class LogTailedReLU(Surrogate, name="log_tailed_relu"):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        above = xp.astype(x > 0, x.dtype)
+        above = xp.step(x, 0)
         return above / xp.where(x > 1, x, 1.0) + (1 - above) * self.alpha
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        above = xp.astype(x > 0, x.dtype)
+        above = xp.step(x, 0)
         far = 1 + xp.log(xp.where(x > 1, x, 1.0))
         return xp.where(x > 1, far, above * x + (1 - above) * self.alpha * x)
 
@@ -494,9 +494,9 @@ class Proportional(Surrogate):
     presets = {"spyx.custom": lambda: Proportional()}
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        above = xp.astype(x > 0, x.dtype)
+        above = xp.step(x, 0)
         return (above + (1 - above) * self.leak) * x
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        above = xp.astype(x > 0, x.dtype)
+        above = xp.step(x, 0)
         return (above + (1 - above) * self.leak) * (x / 2) * x

@@ -50,7 +50,7 @@ def _fake_quant(
 
 def _passed(xp: Backend, x: Array, inside: Array, low: Number, high: Number) -> Array:
     """min(max(x, low), high) - low, with no slope at the edges but that of what is inside."""
-    above = xp.astype(x > (low + high) / 2, x.dtype)
+    above = xp.step(x, (low + high) / 2)
     return xp.where(inside, x - low, (high - low) * above)
 
 
@@ -233,4 +233,4 @@ class PACT(Surrogate, name="pact"):
         return Rectangle(0.0, self.alpha).antiderivative(xp, x)
 
     def partials(self, xp: Backend, x: Array) -> Mapping[str, Array]:
-        return {"alpha": xp.astype(x >= self.alpha, x.dtype)}
+        return {"alpha": xp.step(x, self.alpha, at_zero=1)}

@@ -44,7 +44,7 @@ class StochasticSpikeOperator(Surrogate):
     presets = {"snntorch.SSO": lambda mean=0, variance=0.2: StochasticSpikeOperator(mean, variance)}
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        above = xp.astype(x > 0, x.dtype)
+        above = xp.step(x, 0)
         return above + (1 - above) * ((u[0] - 0.5 + self.mean) * self.scale)
 
 

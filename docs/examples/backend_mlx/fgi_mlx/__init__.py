@@ -41,7 +41,11 @@ def connected(d: mx.array, /) -> mx.array:
     return d
 
 
-def with_value(y: mx.array, fx: mx.array, /) -> mx.array:
+def seed(x: mx.array, /) -> None:
+    return None
+
+
+def with_value(y: mx.array, fx: mx.array, /, *, overwrite: bool = False) -> mx.array:
     return y
 
 
@@ -76,6 +80,10 @@ def same_shape(x: mx.array, y: mx.array, /) -> bool:
 
 def astype(x: mx.array, dtype: mx.Dtype, /) -> mx.array:
     return x.astype(dtype)
+
+
+def step(x: mx.array, y: Any, /, *, at_zero: int = 0) -> mx.array:
+    return (x >= y if at_zero else x > y).astype(x.dtype)
 
 
 def asarray(x: Any, /, *, dtype: mx.Dtype | None = None) -> mx.array:

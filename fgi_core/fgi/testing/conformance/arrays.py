@@ -51,6 +51,20 @@ def where_keeps_the_sign_of_zero(p: Probe) -> None:
         p.same(p.call("where", condition, number, x), [number, -2.5])
 
 
+@case("values", "step")
+def step(p: Probe) -> None:
+    x = p.round([0.5, 0.1, -0.0, 0.0, -0.1, 3e38, INF, -INF, NAN])
+    for threshold in (0, 0.0, -0.0, 0.1, -INF, INF, NAN):
+        y = p.round(np.full(len(x), threshold))
+        for at_zero, expected in ((0, x > y), (1, x >= y)):
+            told = f"threshold {threshold}, at_zero {at_zero}"
+            p.same(p.call("step", x, threshold, at_zero=at_zero), expected, x, quantity=told)
+            p.same(p.call("step", x, y, at_zero=at_zero), expected, x, quantity=f"{told}, an array")
+        p.same(p.call("step", x, threshold), x > y, x, quantity=f"threshold {threshold}")
+    p.same(p.call("step", x[:, None], x), x[:, None] > x, quantity="broadcast")
+    p.same(p.call("step", np.array(0.5), 0), 1, quantity="of shape ()")
+
+
 REDUCTIONS: dict[str, Any] = {"sum": np.sum, "mean": np.mean, "max": np.max}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...inference import inference_mode
+from ...injection import attach
 from ...transforms import compile, grad, jvp, scan, value_and_grad, vjp, vmap
 from ..bounds import Bound
 from ..cell import has
@@ -86,6 +87,25 @@ def keeps(p: Probe) -> None:
 
     _, pullback = vjp(slope, p.into(x))
     p.same(pullback(p.into(v))[0], 2 * u * v, quantity="second derivative")
+
+
+@case("derivative one", "seed", needs=("grad",))
+def seeded(p: Probe) -> None:
+    x, u = np.array([0.5, -2.5, INF, -INF, np.nan]), np.array([-2.0, 0.5, 4.0, 3.0, -1.0])
+    fx, point = np.array([1.0, -0.0, np.nan, INF, 0.0]), np.array([0.5, -2.5, 0.0, 0.0, 0.0])
+    seed = p.xp.seed(p.into(x))
+    if seed is None:
+        return
+    p.same(seed[0], point, x, quantity="x0")
+    p.same(seed[1], 0 * point, x, zeros=False, quantity="d")
+
+    def weighted(x: Any) -> Any:
+        y = attach(p.xp, p.into(fx), lambda points, d: (2 * points[0] + 3) * d[0], x)
+        p.same(p.xp.stop_gradient(y), fx, quantity="value")
+        return p.xp.sum(y * p.into(u))
+
+    expected = np.array([4.0, -2.0, 0.0, 0.0, 0.0]) * u
+    p.same(grad(weighted)(p.into(x)), expected, x, zeros=False, quantity="derivative")
 
 
 # Name: the function, and its derivatives by each argument at the points below, by hand.
