@@ -8,15 +8,14 @@ jaxpr, in PyTorch's graph and trace, and in TensorFlow's graph.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fgi
-from fgi.bench import measure
-from support.frameworks import INSTALLED_AUTODIFF, load, to_framework, to_numpy
+from fgi.bench import measure, mechanisms
+from support.frameworks import INSTALLED_AUTODIFF, backend, load, to_framework, to_numpy
 
 GRAPHS = {"torch": ("compile", "TorchScript"), "jax": ("jit",), "tensorflow": ("function", "XLA")}
 SPIKES = {
@@ -40,10 +39,8 @@ def counting(framework: str, execution: str) -> Callable[[Callable[[Any], Any], 
 
 def by_hand(framework: str, name: str) -> Callable[[Any], Any]:
     load(framework)
-    written = import_module(f"fgi_backends.{framework}.by_hand").expansions[name]
-    spike = SPIKES[name]
-    parameters = {k: v for k, v in spike.parameters.items() if k not in spike._keywords}
-    return lambda x: written(x, **parameters)
+    written = mechanisms.by_hand(backend(framework), SPIKES[name], expanded=True)
+    return written[mechanisms.BY_HAND]
 
 
 @every_spike

@@ -2,7 +2,7 @@
 
 The names are those of the array-API standard and mean the same in every backend, except for
 ``erfc`` (SciPy's) and the few that this library exists for: ``stop_gradient``,
-``connected``, ``seed``, ``with_value``, ``differentiating``, ``step``, ``mechanisms``.
+``connected``, ``expansion``, ``with_value``, ``differentiating``, ``step``, ``mechanisms``.
 """
 
 from __future__ import annotations
@@ -59,19 +59,18 @@ class Backend(Protocol):
         For tapes, to which the gradient of what is linear is a constant and its derivative missing.
         """
 
-    def with_value(self, y: Any, fx: Any, /, *, overwrite: bool = False) -> Any:
+    def with_value(self, y: Any, fx: Any, /) -> Any:
         """``y``, every derivative included, whose value is known to be that of ``fx``.
 
-        ``y`` itself will do. Better where a compiler need not compute the value of ``y`` then. To
-        ``overwrite`` is to be asked for only of what is made of ``seed``: ``y``, a sum or product
-        that nobody else has, does not have that value yet.
+        ``y`` itself will do. Better where a compiler need not compute the value of ``y`` then.
         """
 
-    def seed(self, x: Any, /) -> tuple[Any, Any] | None:
-        """The frozen point and the seed, (x0, d), where there is something better than arithmetic.
+    def expansion(self, x: Any, /) -> tuple[Any, Callable[[Any, Any], Any]] | None:
+        """x0 and y(fx, slope), where there is something better than arithmetic; else None.
 
-        x0 is ``x`` where that is finite, else 0, with derivative zero. d is 0, with derivative 1
-        where ``x`` is finite, else 0, and ``connected``. None where x - x0 is as good.
+        x0 is ``x`` where that is finite, else 0, with derivative zero. y has the value ``fx``, the
+        derivative ``slope``, an array or a number, where ``x`` is finite, else 0, and the second
+        derivative zero. The value has no derivative by ``slope``, and its derivative has.
         """
 
     def differentiating(self) -> bool:

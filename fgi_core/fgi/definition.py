@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
-from .injection import NUMBERS, attach, bypass, finite, floating_owner, shape_error, times
+from .injection import NUMBERS, attach, bypass, expand, finite, floating_owner, shape_error, times
 from .parameters import Definition, is_number, keyword, number
 from .quadrature import nodes
 from .values import Value, heaviside, uniform
@@ -119,11 +119,7 @@ class Surrogate(Definition):
         elif learned:
             y = self._expand(xp, x, fx, learned, *u)
         else:
-
-            def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
-                return times(xp, self._slope(xp, points[0], *u), tangents[0])
-
-            y = attach(xp, fx, rule, x, nodes=nodes(self.order))
+            y = attach(xp, fx, lambda x0: self._slope(xp, x0, *u), x, nodes=nodes(self.order))
         if not xp.same_shape(y, x):
             raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
         return y
@@ -232,7 +228,7 @@ class Surrogate(Definition):
             return y
 
         inputs = (x, *(getattr(self, name) for name in learned))
-        return attach(xp, fx, rule, *inputs, nodes=nodes(self.order))
+        return xp.with_value(expand(xp, fx, rule, *inputs, nodes=nodes(self.order)), fx)
 
     def _value(self, xp: Backend, x: Array, *u: Array) -> Array:
         if self.forward is None:
@@ -270,7 +266,10 @@ class Surrogate(Definition):
         return result if isinstance(result, NUMBERS) else xp.astype(result, x.dtype)
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
-        result = xp.astype(result * xp.ones_like(x), x.dtype)
+        # The slope of a straight line is a number, and that of some has the shape of a parameter.
+        if isinstance(result, NUMBERS) or self._array_names or not xp.same_shape(result, x):
+            result = result * xp.ones_like(x)
+        result = xp.astype(result, x.dtype)
         if not xp.same_shape(result, x):
             cause = ", ".join(self.arrays) or "slope"
             raise shape_error(f"{type(self).__name__}.{method}", cause, result, x)

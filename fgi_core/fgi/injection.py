@@ -83,29 +83,31 @@ def expand(
 def attach(
     xp: Backend,
     fx: Array,
-    rule: Callable[[Sequence[Array], Sequence[Array]], Array],
-    *inputs: Array,
+    slope: Callable[[Array], Array | float],
+    x: Array,
+    *,
     nodes: Nodes = (),
 ) -> Array:
-    """As ``expand``, by what the backend knows to cost less: the value is that of ``fx``.
+    """``expand`` by one slope in the way that costs least, as the value is known to be ``fx``."""
+    better = None if nodes else xp.expansion(x)
+    if better is None:
 
-    ``rule`` makes a sum or product of the tangents, as its result may be written into.
-    """
-    points, tangents = [], []
-    for x in inputs:
-        seed = None if nodes else xp.seed(x)
-        if seed is None:
-            return xp.with_value(expand(xp, fx, rule, *inputs, nodes=nodes), fx)
-        points.append(seed[0])
-        tangents.append(seed[1])
-    return xp.with_value(rule(points, tangents), fx, overwrite=True)
+        def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
+            return times(xp, slope(points[0]), tangents[0])
+
+        return xp.with_value(expand(xp, fx, rule, x, nodes=nodes), fx)
+    x0, y = better
+    return y(fx, slope(x0))
 
 
 def times(xp: Backend, slope: Array | float, d: Array) -> Array:
     """The rule of one slope, slope * d, whose value is +0.0 also where a number is negative."""
-    if isinstance(slope, NUMBERS) and slope < 0:
-        # Not 0 - d: TensorFlow makes -d of that, whose value is -0.0.
-        return -slope * (xp.stop_gradient(d) - d)
+    if isinstance(slope, NUMBERS):
+        if slope == 1:
+            return d
+        if slope < 0:
+            # Not 0 - d: TensorFlow makes -d of that, whose value is -0.0.
+            return -slope * (xp.stop_gradient(d) - d)
     return slope * d
 
 
@@ -247,7 +249,7 @@ def bypass(fx: Array, gx: Array) -> Array:
     fx = xp.astype(xp.stop_gradient(fx), gx.dtype)
     if value_only(xp):
         return fx
-    return attach(xp, fx, lambda _, d: d[0], gx)
+    return attach(xp, fx, lambda _: 1.0, gx)
 
 
 def floating_owner(caller: str, x: Array, argument: str = "x") -> Backend:

@@ -44,7 +44,7 @@ def connected(d: Array, /) -> Array:
     return d
 
 
-def seed(x: Array, /) -> None:
+def expansion(x: Array, /) -> None:
     return None
 
 

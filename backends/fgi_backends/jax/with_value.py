@@ -19,7 +19,7 @@ __all__ = ["with_value"]
 _with_value: Any = Primitive("with_value")
 
 
-def with_value(y: Array, fx: Array, /, *, overwrite: bool = False) -> Array:
+def with_value(y: Array, fx: Array, /) -> Array:
     # Operation by operation it would only cost.
     chosen: Array = _with_value.bind(y, fx) if isinstance(y, Tracer) else y
     return chosen

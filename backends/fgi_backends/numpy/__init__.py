@@ -40,11 +40,11 @@ def connected(d: Any, /) -> Any:
     return d
 
 
-def seed(x: Any, /) -> None:
+def expansion(x: Any, /) -> None:
     return None
 
 
-def with_value(y: Any, fx: Any, /, *, overwrite: bool = False) -> Any:
+def with_value(y: Any, fx: Any, /) -> Any:
     return y
 
 

@@ -47,7 +47,7 @@ def connected(d: Tensor, /) -> Tensor:
     return d + tf.math.multiply_no_nan(tf.square(d), tf.zeros([], d.dtype))
 
 
-def seed(x: Tensor, /) -> None:
+def expansion(x: Tensor, /) -> None:
     return None
 
 

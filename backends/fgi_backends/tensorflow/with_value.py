@@ -15,7 +15,7 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 __all__ = ["with_value"]
 
 
-def with_value(y: Tensor, fx: Tensor, /, *, overwrite: bool = False) -> Tensor:
+def with_value(y: Tensor, fx: Tensor, /) -> Tensor:
     if tf.executing_eagerly() or not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         return y
     chosen: Tensor = _with_value(y, fx)

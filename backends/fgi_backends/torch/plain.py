@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["plain", "seed", "step", "unobserved"]
+__all__ = ["expansion", "plain", "step", "unobserved"]
 
 TYPES = (Tensor, torch.nn.Parameter)
 
@@ -38,7 +39,7 @@ def step(x: Tensor, y: Tensor | float, /, *, at_zero: int = 0) -> Tensor:
     return compare(x, y).to(x.dtype)
 
 
-def seed(x: Tensor, /) -> tuple[Tensor, Tensor] | None:
+def expansion(x: Tensor, /) -> tuple[Tensor, Callable[[Tensor, Tensor | float], Tensor]] | None:
     if not plain(x):
         return None
     x0 = x.detach()
@@ -46,8 +47,21 @@ def seed(x: Tensor, /) -> tuple[Tensor, Tensor] | None:
     if not (x.is_cpu and math.isfinite(x0.sum().item())):
         x = torch.where(x0.abs() <= torch.finfo(x.dtype).max, x, 0.0)
         x0 = x.detach()
-    # Of all functions that are the identity, the one whose gradient depends on x in form and costs
-    # least. Its value is overwritten: x - x0 would be two passes more, there and back.
-    d = torch.nn.functional.leaky_relu(x, 1.0)
-    d.detach().zero_()
-    return x0, d
+
+    def y(fx: Tensor, slope: Tensor | float) -> Tensor:
+        # Made after the slope and of the same memory throughout, of which there is little nearby.
+        # Of all functions that are the identity, the one whose gradient depends on x in form and
+        # costs least. x - x0 would be two passes more, there and back.
+        d = torch.nn.functional.leaky_relu(x, 1.0)
+        d.detach().zero_()
+        if not isinstance(slope, Tensor):
+            y = d if slope == 1 else d.mul_(slope)
+        elif slope.shape == d.shape and slope.dtype == d.dtype and not slope.requires_grad:
+            y = d.mul_(slope)
+        else:
+            y = d * slope
+        if y.shape == fx.shape:
+            y.detach().copy_(fx)
+        return y
+
+    return x0, y

@@ -12,10 +12,7 @@ __all__ = ["with_value"]
 is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 
-def with_value(y: Tensor, fx: Tensor, /, *, overwrite: bool = False) -> Tensor:
-    if overwrite:
-        y.detach().copy_(fx)
-        return y
+def with_value(y: Tensor, fx: Tensor, /) -> Tensor:
     # Operation by operation it would only cost. The compiler makes arithmetic of it again, and
     # leaves out y; a program that is exported is to be arithmetic before that.
     if not torch.compiler.is_compiling() or is_exporting() or forward_ad._current_level >= 0:

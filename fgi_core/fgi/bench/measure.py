@@ -16,7 +16,7 @@ import fgi
 
 from .. import trees
 from ..backend import Backend
-from .mechanisms import BY_HAND, VALUE_ALONE, mechanisms
+from .mechanisms import VALUE_ALONE, by_hand, mechanisms
 from .workloads import WORKLOADS, Problem
 
 __all__ = ["ESTIMATE", "FLOOR", "Group", "in_turns", "measure", "prepared", "timing"]
@@ -74,8 +74,8 @@ def measure(group: Group, rounds: int, seconds: float) -> list[dict[str, Any]]:
             for part in (problem.p, problem.data)
         )
         ways = mechanisms(xp, spike)
-        if workload.takes == "call":
-            ways[BY_HAND] = _by_hand(group.framework, spike)
+        if problem.passes is not None:
+            ways |= by_hand(xp, spike, expanded=workload.takes == "call")
         functions = {name: problem.f(way, execution.compiles_step) for name, way in ways.items()}
         functions[FLOOR] = problem.floor
         value = _value(functions[VALUE_ALONE], p, data)
@@ -139,19 +139,6 @@ def _reported(row: dict[str, Any], *place: str) -> Iterator[None]:
             row.setdefault(place[0], {})[place[1]] = text
         else:
             row["error"] = text
-
-
-def _by_hand(framework: str, spike: fgi.Surrogate) -> Callable[..., Any]:
-    """The same surrogate, written inline; ValueError where nobody has written it."""
-    written = importlib.import_module(f"fgi_backends.{framework}.by_hand").expansions
-    if spike.name not in written:
-        raise ValueError(
-            f"fgi bench: {spike.name} is not written by hand; expected one of {', '.join(written)}"
-        )
-    parameters = {
-        name: value for name, value in spike.parameters.items() if name not in spike._keywords
-    }
-    return lambda x: written[spike.name](x, **parameters)
 
 
 def _directions(xp: Backend, p: Any, dtype: str) -> Any:

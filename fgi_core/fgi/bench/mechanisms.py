@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..backend import Array, Backend
 from ..definition import NativeTwin, Surrogate
 from ..injection import inject_as_published
 
-__all__ = ["BASELINE", "BY_HAND", "VALUE_ALONE", "mechanisms"]
+__all__ = ["BASELINE", "BY_HAND", "VALUE_ALONE", "by_hand", "mechanisms"]
 
 Elementwise = Callable[[Array], Array]
 
@@ -19,7 +20,7 @@ BASELINE = "fgi"
 VALUE_ALONE = "f alone"
 """What is to be reached where no derivative can be asked for; it has none."""
 BY_HAND = "by hand"
-"""The same operations, written inline with the framework's own functions."""
+"""Written inline with the framework's own functions: fgi's definition, or a native rule."""
 
 
 def mechanisms(xp: Backend, spike: Surrogate) -> dict[str, Elementwise]:
@@ -42,3 +43,24 @@ def _mechanisms(xp: Backend, spike: Surrogate) -> Iterator[tuple[str, Elementwis
     if type(spike).antiderivative is not Surrogate.antiderivative:
         yield "bypass", bypass
     yield VALUE_ALONE, value
+
+
+def by_hand(xp: Backend, spike: Surrogate, *, expanded: bool) -> dict[str, Elementwise]:
+    """The native rules as one writes them, and fgi's definition; none of what nobody has written.
+
+    Such a rule has no guard where x is not finite. The value is the step.
+    """
+    written = importlib.import_module(f"fgi_backends.{xp.name}.by_hand")
+    if spike.name not in written.slopes or spike.forward is not None:
+        return {}
+
+    def slope(x: Any) -> Any:
+        return written.slopes[spike.name](x, **parameters)
+
+    parameters = {
+        name: value for name, value in spike.parameters.items() if name not in spike._keywords
+    }
+    natives = {
+        f"{name}, {BY_HAND}": make(written.step, slope) for name, make in xp.mechanisms.items()
+    }
+    return natives | ({BY_HAND: lambda x: written.expanded(x, slope)} if expanded else {})

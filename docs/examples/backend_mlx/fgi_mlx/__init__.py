@@ -41,11 +41,11 @@ def connected(d: mx.array, /) -> mx.array:
     return d
 
 
-def seed(x: mx.array, /) -> None:
+def expansion(x: mx.array, /) -> None:
     return None
 
 
-def with_value(y: mx.array, fx: mx.array, /, *, overwrite: bool = False) -> mx.array:
+def with_value(y: mx.array, fx: mx.array, /) -> mx.array:
     return y
 
 

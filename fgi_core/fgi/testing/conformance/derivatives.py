@@ -89,23 +89,28 @@ def keeps(p: Probe) -> None:
     p.same(pullback(p.into(v))[0], 2 * u * v, quantity="second derivative")
 
 
-@case("derivative one", "seed", needs=("grad",))
-def seeded(p: Probe) -> None:
+@case("derivative given", "expansion", needs=("grad",))
+def expands(p: Probe) -> None:
     x, u = np.array([0.5, -2.5, INF, -INF, np.nan]), np.array([-2.0, 0.5, 4.0, 3.0, -1.0])
     fx, point = np.array([1.0, -0.0, np.nan, INF, 0.0]), np.array([0.5, -2.5, 0.0, 0.0, 0.0])
-    seed = p.xp.seed(p.into(x))
-    if seed is None:
+    better = p.xp.expansion(p.into(x))
+    if better is None:
         return
-    p.same(seed[0], point, x, quantity="x0")
-    p.same(seed[1], 0 * point, x, zeros=False, quantity="d")
+    p.same(better[0], point, x, quantity="x0")
+    slopes: tuple[tuple[Any, Floats], ...] = (
+        (lambda x0: 2 * x0 + 3, 2 * point + 3),
+        (lambda x0: -1.5, np.full(5, -1.5)),
+    )
+    for slope, expected in slopes:
 
-    def weighted(x: Any) -> Any:
-        y = attach(p.xp, p.into(fx), lambda points, d: (2 * points[0] + 3) * d[0], x)
-        p.same(p.xp.stop_gradient(y), fx, quantity="value")
-        return p.xp.sum(y * p.into(u))
+        def weighted(x: Any, slope: Any = slope) -> Any:
+            y = attach(p.xp, p.into(fx), slope, x)
+            p.same(p.xp.stop_gradient(y), fx, quantity="value")
+            return p.xp.sum(y * p.into(u))
 
-    expected = np.array([4.0, -2.0, 0.0, 0.0, 0.0]) * u
-    p.same(grad(weighted)(p.into(x)), expected, x, zeros=False, quantity="derivative")
+        got = grad(weighted)(p.into(x))
+        wanted = np.where(np.isfinite(x), expected, 0) * u
+        p.same(got, wanted, x, zeros=False, quantity="derivative")
 
 
 # Name: the function, and its derivatives by each argument at the points below, by hand.
