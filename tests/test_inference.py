@@ -38,12 +38,77 @@ def test_inference_mode(framework: str, slopes: list[int]) -> None:
         zero = fgi.tangent(x)
         assert not slopes
     outside = (spike(x), fgi.inject(x, x > 0, x), fgi.bypass(x > 0, x))
-    assert bool(slopes) == (framework != "numpy")
+    assert not slopes
     for y in (*inside, *outside):
         got = frameworks.to_numpy(framework, y)
         assert got.dtype == X.dtype
         np.testing.assert_array_equal(got, [0, 0, 1, 1, 0])
     np.testing.assert_array_equal(frameworks.to_numpy(framework, zero), np.zeros(5))
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_the_value_alone_where_nobody_differentiates(framework: str, slopes: list[int]) -> None:
+    """Each framework knows it of an array at hand; and of one that it does differentiate."""
+    spike = fgi.surrogates.ATan()
+    x, u = (frameworks.to_framework(framework, a) for a in (X[:3], np.array([2.0, -3.0, 0.5])))
+    expected = frameworks.to_numpy(framework, spike.derivative(x) * u)
+    slopes.clear()
+    for f in (spike, lambda x: fgi.inject(x, x > 0, spike.derivative(x)), fgi.bypass):
+        if f is fgi.bypass:
+            assert frameworks.to_numpy(framework, fgi.bypass(x > 0, x)).tolist() == [0, 0, 1]
+            continue
+        assert frameworks.to_numpy(framework, f(x)).tolist() == [0, 0, 1]
+    assert len(slopes) == 1  # of the caller of inject
+    for f in (spike, lambda x: spike(2 * x / 2), lambda x: spike(x + 0 * u)):
+        y, pullback = fgi.vjp(f, x)
+        assert frameworks.to_numpy(framework, y).tolist() == [0, 0, 1]
+        got = frameworks.to_numpy(framework, pullback(u)[0])
+        np.testing.assert_allclose(got, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_a_parameter_that_is_differentiated(framework: str) -> None:
+    """``x`` has no derivative, and y has one by what is learned and by the primitive's width."""
+    at, weights = np.array([0.5, 2.5]), np.array([2.0, -3.0])
+    x, u = (frameworks.to_framework(framework, a) for a in (at, weights))
+    xp = fgi.namespace(x)
+
+    def by_alpha(alpha: Any) -> Any:
+        return xp.sum(fgi.surrogates.PACT(alpha=alpha)(x) * u)
+
+    alpha = frameworks.to_framework(framework, np.array(1.0))
+    # 1 where x >= alpha.
+    assert frameworks.to_numpy(framework, fgi.grad(by_alpha)(alpha)) == -3.0
+
+    def by_width(alpha: Any) -> Any:
+        return xp.sum(fgi.surrogates.ATan(alpha=alpha, through="primitive")(x) * u)
+
+    slope = at / (2 * (1 + (np.pi / 2 * at) ** 2))
+    got = frameworks.to_numpy(framework, fgi.grad(by_width)(alpha))
+    np.testing.assert_allclose(got, (slope * weights).sum(), rtol=1e-14)
+
+
+def test_eager_tensorflow_knows_what_was_watched(slopes: list[int]) -> None:
+    tf = pytest.importorskip("tensorflow")
+    spike, x, y = fgi.surrogates.ATan(), tf.constant([-0.2, 0.3]), tf.constant([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        spike(y)
+        assert not slopes
+        with tape.stop_recording():
+            spike(x)
+        assert not slopes
+        spike(2 * x)
+        assert len(slopes) == 1
+    with tf.autodiff.ForwardAccumulator(x, y):
+        spike(y)
+        assert len(slopes) == 1
+        spike(x)
+        assert len(slopes) == 2
+    variable = tf.Variable([0.5])
+    with tf.GradientTape() as tape:
+        spikes = spike(variable)
+    assert tape.gradient(spikes, variable).numpy() > 0
 
 
 def test_inference_mode_nests_restores_and_is_private_to_its_thread(slopes: list[int]) -> None:

@@ -73,8 +73,11 @@ class Backend(Protocol):
         derivative zero. The value has no derivative by ``slope``, and its derivative has.
         """
 
-    def differentiating(self) -> bool:
-        """Whether a derivative can be asked for here; where it cannot, only values are computed."""
+    def differentiating(self, *xs: Any) -> bool:
+        """Whether a derivative can be asked for here; where it cannot, only values are computed.
+
+        Given arrays: a derivative by one of them, at least; True where that cannot be known.
+        """
 
     def double_precision(self) -> AbstractContextManager[Any]:
         """Inside the block float64 is float64; JAX makes float32 of it unless it is told."""

@@ -107,12 +107,14 @@ class Surrogate(Definition):
         """
         xp = floating_owner(type(self).__name__, x)
         u = self._uniform(xp, x, key)
-        if value_only(xp):
-            return self._value(xp, x, *u)
-        fx = self._value(xp, xp.stop_gradient(x), *u)
+        arrays = self.arrays.values() if self._array_names else ()
+        inferring = value_only(xp, x, *arrays)
+        fx = self._value(xp, x if inferring else xp.stop_gradient(x), *u)
         if self.forward is not None or self._array_names:
             # What else f depends on is no argument, and has no derivative through f either.
             fx = xp.stop_gradient(fx)
+        if inferring:
+            return fx
         learned = self._array_names and [n for n in self.learnable if n in self._array_names]
         if self.through == "primitive":
             y = self._bypass(xp, x, fx)

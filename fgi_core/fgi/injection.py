@@ -180,7 +180,8 @@ def inject(
             f"broadcast fx first"
         )
     fx = xp.astype(xp.stop_gradient(fx), x.dtype)
-    if value_only(xp):
+    # A slope that is a function may have a history of its own.
+    if value_only(xp, *(() if of_x else (x,))):
         return fx
     if of_x:
 
@@ -247,7 +248,7 @@ def bypass(fx: Array, gx: Array) -> Array:
             f"broadcast fx first"
         )
     fx = xp.astype(xp.stop_gradient(fx), gx.dtype)
-    if value_only(xp):
+    if value_only(xp, gx):
         return fx
     return attach(xp, fx, lambda _: 1.0, gx)
 

@@ -10,6 +10,10 @@ import ml_dtypes
 import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
+from tensorflow.python.ops.gradients_util import (
+    POSSIBLE_GRADIENT_TYPES_NONE,
+    PossibleTapeGradientTypes,
+)
 
 from .loop import compiles_loops as compiles_loops, scan as scan
 from .native import mechanisms as mechanisms
@@ -51,9 +55,14 @@ def expansion(x: Tensor, /) -> None:
     return None
 
 
-def differentiating() -> bool:
-    """Always: a tape or accumulator may be recording outside the function that is traced."""
-    return True
+def differentiating(*xs: Any) -> bool:
+    """A tape or accumulator may be recording outside the function that is traced.
+
+    Eagerly TensorFlow knows which tensors they have seen; of variables it is not asked.
+    """
+    if not xs or not tf.executing_eagerly() or any(isinstance(x, tf.Variable) for x in xs):
+        return True
+    return bool(PossibleTapeGradientTypes(xs) != POSSIBLE_GRADIENT_TYPES_NONE)
 
 
 def where(condition: Tensor, x: Any, y: Any, /) -> Tensor:

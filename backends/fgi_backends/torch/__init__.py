@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 
 from .loop import compiles_loops as compiles_loops, scan as scan
 from .native import mechanisms as mechanisms
-from .plain import expansion as expansion, step as step
+from .plain import expansion as expansion, plain, step as step
 from .script import bypass as bypass, inject as inject
 from .transforms import (
     compile as compile,
@@ -50,13 +50,17 @@ def connected(d: Tensor, /) -> Tensor:
     return d if torch.compiler.is_compiling() else torch.nn.functional.leaky_relu(d, 1.0)
 
 
-def differentiating() -> bool:
+def differentiating(*xs: Tensor) -> bool:
     """Whether a derivative can be asked for: reverse mode is on, or forward mode is at work.
+
+    Not by tensors that have no history, where PyTorch only computes.
 
     ``torch.func`` switches one or the other on inside its transforms, also under ``no_grad``.
     ``torch.jit.trace`` checks its trace by a second one under ``no_grad``, which must not differ.
     """
-    return torch.is_grad_enabled() or forward_ad._current_level >= 0 or is_tracing()
+    if not torch.is_grad_enabled():
+        return forward_ad._current_level >= 0 or is_tracing()
+    return len(xs) == 0 or any(x.requires_grad or not plain(x) for x in xs)
 
 
 def device(kind: str, /) -> torch.device:

@@ -56,6 +56,28 @@ def stops(p: Probe) -> None:
     p.same(pullback(p.into(u))[0], u * x, x, quantity="derivative of x sg(x), which is sg(x)")
 
 
+@case("by an array", "differentiating", needs=("vjp", "grad", "jvp"))
+def knows_what_is_differentiated(p: Probe) -> None:
+    x, y = p.into(np.array([0.5, -2.5])), p.into(np.ones(2))
+    found: dict[str, bool] = {}
+
+    def asked(quantity: str) -> Callable[[Any], Any]:
+        def f(x: Any) -> Any:
+            found[quantity] = p.xp.differentiating(x) and p.xp.differentiating(y, x)
+            return p.xp.sum(x * x)
+
+        return f
+
+    vjp(asked("vjp"), x)
+    grad(asked("grad"))(x)
+    jvp(asked("jvp"), (x,), (y,))
+    vjp(lambda x: asked("vjp of a result")(3 * x), x)
+    grad(lambda x: p.xp.sum(grad(asked("grad of grad"))(x)))(x)
+    for quantity, known in found.items():
+        p.require(known, quantity, "a derivative is asked for, and not known to be")
+    p.require(isinstance(p.xp.differentiating(y), bool), "outside", "is no bool")
+
+
 @case("derivative one", "connected", needs=("vjp",))
 def connects(p: Probe) -> None:
     zeros, u = np.zeros(3), np.array([-2.0, 0.5, 4.0])
