@@ -2,7 +2,7 @@
 
 The names are those of the array-API standard and mean the same in every backend, except for
 ``erfc`` (SciPy's) and the few that this library exists for: ``stop_gradient``,
-``connected``, ``with_value``, ``differentiating``, ``mechanisms``.
+``connected``, ``with_value``, ``attached``, ``differentiating``, ``mechanisms``.
 """
 
 from __future__ import annotations
@@ -63,6 +63,12 @@ class Backend(Protocol):
         """``y``, every derivative included, whose value is known to be that of ``fx``.
 
         ``y`` itself will do. Better where a compiler need not compute the value of ``y`` then.
+        """
+
+    def attached(self, product: Callable[[Any, Any], Any], x: Any, fx: Any, /) -> Any | None:
+        """``product(x, d)`` ``with_value`` of ``fx``, for d of derivative 1, ``connected``.
+
+        None will do. Better where ``with_value`` overrides the value, so that none is computed.
         """
 
     def differentiating(self) -> bool:

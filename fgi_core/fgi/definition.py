@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self
 from .backend import Array, Backend
 from .dispatch import describe
 from .inference import value_only
-from .injection import bypass, expand, finite, floating_owner, shape_error, times
+from .injection import attach, bypass, expand, finite, floating_owner, shape_error, times
 from .parameters import Definition, is_number, keyword, number
 from .quadrature import nodes
 from .values import Value, heaviside, uniform
@@ -118,16 +118,12 @@ class Surrogate(Definition):
         if self.through == "primitive":
             y = self._bypass(xp, x, fx)
         elif learned:
-            y = self._expand(xp, x, fx, learned, *u)
+            y = xp.with_value(self._expand(xp, x, fx, learned, *u), fx)
         else:
-
-            def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
-                return times(xp, self._slope(xp, points[0], *u), tangents[0])
-
-            y = expand(xp, fx, rule, x, nodes=nodes(self.order))
+            y = attach(xp, fx, lambda x0: self._slope(xp, x0, *u), x, nodes=nodes(self.order))
         if not xp.same_shape(y, x):
             raise shape_error(type(self).__name__, ", ".join(self.arrays) or "slope", y, x)
-        return xp.with_value(y, fx)
+        return y
 
     def derivative(self, x: Array, key: Any = None) -> Array:
         """The slope g'(x), an ordinary function of ``x``. Shape, dtype and errors: as the call."""

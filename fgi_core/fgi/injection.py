@@ -78,6 +78,34 @@ def expand(
     return y
 
 
+def attach(
+    xp: Backend, fx: Array, slope: Callable[[Array], Array | float], x: Array, *, nodes: Nodes = ()
+) -> Array:
+    """``expand`` with the rule of one slope, whose value is said to be ``fx``.
+
+    A backend in which that overrides the value may do with the product alone, and with a seed d
+    that is exact nowhere but has derivative 1 everywhere:
+
+        where(|x| <= max, slope(x0), 0) * d
+
+    Selected is then the slope, one array, and not x, a selection and a product with the gradient
+    that comes in.
+    """
+
+    def product(x: Array, d: Array) -> Array:
+        inside = finite(xp, x)
+        found = slope(xp.where(inside, xp.stop_gradient(x), 0.0))
+        if isinstance(found, int | float):
+            return xp.astype(inside, x.dtype) * (found * d)
+        return xp.where(inside, found, 0.0) * d
+
+    def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
+        return times(xp, slope(points[0]), tangents[0])
+
+    y = None if nodes else xp.attached(product, x, fx)
+    return xp.with_value(expand(xp, fx, rule, x, nodes=nodes), fx) if y is None else y
+
+
 def times(xp: Backend, slope: Array | float, d: Array) -> Array:
     """The rule of one slope, slope * d, whose value is +0.0 also where a number is negative."""
     if isinstance(slope, int | float) and slope < 0:

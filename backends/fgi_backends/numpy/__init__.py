@@ -44,6 +44,10 @@ def with_value(y: Any, fx: Any, /) -> Any:
     return y
 
 
+def attached(product: Callable[[Any, Any], Any], x: Any, fx: Any, /) -> None:
+    return None
+
+
 def differentiating() -> bool:
     """Never."""
     return False

@@ -12,16 +12,32 @@ import tensorflow as tf
 from tensorflow import Tensor
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-__all__ = ["with_value"]
+__all__ = ["attached", "with_value"]
+
+
+def by_xla() -> bool:
+    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )
 
 
 def with_value(y: Tensor, fx: Tensor, /) -> Tensor:
-    if tf.executing_eagerly() or not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-        return y
-    chosen: Tensor = _with_value(y, fx)
-    return chosen
+    return _with_value(y, fx) if by_xla() else y
+
+
+def attached(
+    product: Callable[[Tensor, Tensor], Tensor], x: Tensor, fx: Tensor, /
+) -> Tensor | None:
+    return _with_value(product(x, _seed(x)), fx) if by_xla() else None
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def _with_value(y: Tensor, fx: Tensor) -> tuple[Tensor, Callable[[Tensor], Any]]:
     return tf.identity(fx), lambda u: (u, None)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _seed(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Any]]:
+    # The gradient that comes in, which depends on x in form, so that a tape finds a zero for the
+    # derivative of that. No product is: 0 * x is NaN where x is not finite.
+    return tf.zeros_like(x), lambda u: u - tf.math.multiply_no_nan(x, tf.zeros([], x.dtype))

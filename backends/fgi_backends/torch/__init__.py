@@ -21,7 +21,7 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
-from .with_value import with_value as with_value
+from .with_value import attached as attached, with_value as with_value
 
 name = "torch"
 version: str = torch.__version__
