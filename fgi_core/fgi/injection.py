@@ -96,7 +96,7 @@ def attach(
         inside = finite(xp, x)
         found = slope(xp.where(inside, xp.stop_gradient(x), 0.0))
         if isinstance(found, int | float):
-            return xp.astype(inside, x.dtype) * (found * d)
+            found = found * xp.ones_like(x)
         return xp.where(inside, found, 0.0) * d
 
     def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:

@@ -54,7 +54,7 @@ def _jet(primals: Any, series: Any) -> Any:
 
 
 def _checkpointed(primals: Any, series: Any, *, jaxpr: Any, **options: Any) -> Any:
-    return jet.jet(jaxpr_as_fun(ClosedJaxpr(jaxpr, ())), primals, series)
+    return jet.jet(jaxpr_as_fun(ClosedJaxpr(jaxpr, ())), primals, series)  # type: ignore[no-untyped-call]
 
 
 _with_value.def_impl(lambda y, fx: fx)
