@@ -10,25 +10,33 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow import Tensor
+from tensorflow.python.eager.forwardprop_util import pack_tangents
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 __all__ = ["attached", "with_value"]
 
 
-def by_xla() -> bool:
-    return not tf.executing_eagerly() and GraphOrParentsInXlaContext(
-        tf.compat.v1.get_default_graph()
+def overrides(x: Tensor) -> bool:
+    """Whether XLA compiles, and no accumulator follows ``x``.
+
+    In a graph forward mode takes a custom gradient for the identity, which it is made of.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    return (
+        not tf.executing_eagerly()
+        and GraphOrParentsInXlaContext(graph)
+        and not pack_tangents([x]).tangents
     )
 
 
 def with_value(y: Tensor, fx: Tensor, /) -> Tensor:
-    return _with_value(y, fx) if by_xla() else y
+    return _with_value(y, fx) if overrides(y) else y
 
 
 def attached(
     product: Callable[[Tensor, Tensor], Tensor], x: Tensor, fx: Tensor, /
 ) -> Tensor | None:
-    return _with_value(product(x, _seed(x)), fx) if by_xla() else None
+    return _with_value(product(x, _seed(x)), fx) if overrides(x) else None
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
