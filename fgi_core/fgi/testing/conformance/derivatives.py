@@ -88,6 +88,27 @@ def keeps(p: Probe) -> None:
     p.same(pullback(p.into(v))[0], 2 * u * v, quantity="second derivative")
 
 
+@case("derivative attached", "attached", needs=("vjp", "compile"))
+def attaches(p: Probe) -> None:
+    x, u = np.array([0.5, -2.5, 3.0]), np.array([-2.0, 0.5, 4.0])
+    sg = p.xp.stop_gradient
+
+    def product(x: Any, d: Any) -> Any:
+        return sg(x * x) * d
+
+    def f(x: Any) -> Any:
+        y = p.xp.attached(product, x, sg(x + 1))
+        return sg(x + 1) + product(x, p.xp.connected(x - sg(x))) if y is None else y
+
+    for g, how in ((f, "plain"), (compile(f), "compiled")):
+        y, pullback = vjp(g, p.into(x))
+        p.same(y, x + 1, quantity=f"value, {how}")
+        p.same(pullback(p.into(u))[0], x * x * u, quantity=f"derivative, {how}")
+
+    _, pullback = vjp(lambda x: vjp(f, x)[1](p.into(u))[0], p.into(x))
+    p.same(pullback(p.into(u))[0], 0 * x, zeros=False, quantity="second derivative")
+
+
 # Name: the function, and its derivatives by each argument at the points below, by hand.
 X, Y = np.array([0.25, 1.5, 2.75, 6.5]), np.array([0.75, 1.25, 2.0, 2.5])
 U = np.array([-2.0, 0.5, 4.0, 3.0])
