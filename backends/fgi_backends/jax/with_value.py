@@ -34,8 +34,10 @@ def attached(product: Callable[[Array, Array], Array], x: Array, fx: Array, /) -
         return None
     # Kept for the backward pass is x itself, as by jax.custom_vjp, and not the slope. That of each
     # step of a loop XLA would compute, on a CPU, where it is stored, which is done by one thread.
-    again = jax.checkpoint(product, prevent_cse=False)
-    return with_value(again(x, with_value(x, jnp.zeros_like(x))), fx)
+    # Operation by operation it would only cost.
+    if x.to_concrete_value() is None:  # type: ignore[no-untyped-call]
+        product = jax.checkpoint(product, prevent_cse=False)
+    return with_value(product(x, with_value(x, jnp.zeros_like(x))), fx)
 
 
 def _jvp(primals: Any, tangents: Any) -> Any:
