@@ -51,7 +51,7 @@ class Peer:
     layer: Callable[[], Layer]
     neuron: neurons.Neuron
     late: bool = False
-    """Whether its spikes come a step late."""
+    """Whether its spikes come a step late, so that the first say nothing."""
 
 
 def preset(name: str, **parameters: Any) -> fgi.Surrogate:
@@ -199,7 +199,7 @@ PEERS = {
             lambda: module("spyx.axn").arctan(k=2),
             preset("spyx.arctan", k=2),
             spyx_layer,
-            neurons.LIF(preset("spyx.arctan", k=2), BETA, gain=1.0, delay=1),
+            neurons.preset("spyx.LIF", beta=BETA, activation=preset("spyx.arctan", k=2)),
             late=True,
         ),
     )
@@ -215,7 +215,7 @@ def ours(neuron: neurons.Neuron, compiled: bool, late: bool) -> Layer:
 
         looped = fgi.compile(step) if compiled else step
         spikes = fgi.scan(looped, neuron.initial(currents[0]), currents)[1]
-        return spikes[:-1] if late else spikes
+        return spikes[1:] if late else spikes
 
     return run
 

@@ -65,6 +65,15 @@ def snntorch_synaptic(xs: Any) -> Trace:
     return trace
 
 
+def spyx(xs: Any) -> Trace:
+    v, trace = 0.0, []
+    for x in xs:
+        z = float(v > 0.9)
+        v = 0.8 * v + x - z * 0.9
+        trace.append((z, v))
+    return trace
+
+
 def norse(synapse: bool) -> Callable[[Any], Trace]:
     def run(xs: Any) -> Trace:
         v, i, dt, trace = 0.1, 0.0, 0.001, []
@@ -114,6 +123,7 @@ CONVENTIONS: dict[str, tuple[Neuron, Callable[[Any], Trace], float]] = {
     "snnTorch, Synaptic": (
         neurons.preset("snntorch.Synaptic", alpha=0.7, beta=0.9), snntorch_synaptic, 0.2
     ),
+    "Spyx": (neurons.preset("spyx.LIF", beta=0.8, threshold=0.9), spyx, 0.9),
     "Norse, box": (
         neurons.preset("norse.lif_box_feed_forward_step", v_leak=0.1, v_th=0.9, v_reset=-0.2),
         norse(synapse=False),
@@ -155,6 +165,30 @@ def test_a_preset_has_its_librarys_numbers(name: str, framework: str) -> None:
         assert spikes[:, unit].tolist() == list(right_z)
         assert 5 < sum(right_z) < 95
         np.testing.assert_allclose(v[:, unit], right_v, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("framework", frameworks.INSTALLED_AUTODIFF)
+def test_late_spikes_are_those_of_the_step_before(framework: str) -> None:
+    """Spikes and gradient, shifted by a step, of a neuron that asks H twice."""
+    rng = np.random.default_rng(3)
+    xs = frameworks.to_framework(framework, 0.9 * rng.uniform(0, 1, (STEPS, 3)))
+    u = frameworks.to_framework(framework, rng.normal(size=(STEPS - 1, 3)))
+    late = neurons.preset("spyx.LIF", beta=0.8)
+    answers = []
+    for neuron, part in (late, slice(1, None)), (late.replace(spikes="now"), slice(0, -1)):
+
+        def spikes(xs: Any, neuron: Any = neuron, part: slice = part) -> Any:
+            constants = neuron.constants({}, xs[0])
+            step = lambda state, x: neuron.step(constants, state, x)  # noqa: E731
+            return fgi.scan(step, neuron.initial(xs[0]), xs)[1][part]
+
+        y, pullback = fgi.vjp(spikes, xs)
+        answers.append([frameworks.to_numpy(framework, a) for a in (y, pullback(u)[0])])
+    (z, dx), (right_z, right_dx) = answers
+    assert 5 < z.sum() < 250
+    np.testing.assert_array_equal(z, right_z)
+    assert abs(dx[:-1]).min() > 0
+    np.testing.assert_allclose(dx, right_dx, rtol=1e-10, atol=1e-15)
 
 
 @EVERYWHERE
@@ -413,6 +447,7 @@ def test_wrong_parameters_are_refused() -> None:
         (lambda: LIF(beta=1.5), ValueError, r"LIF: beta is 1\.5; expected a number from 0 to 1"),
         (lambda: LIF(reset="zero"), ValueError, r"reset is 'zero'; expected one of subtract, val"),
         (lambda: LIF(delay=2), ValueError, r"LIF: delay is 2; expected 0 or 1"),
+        (lambda: LIF(spikes="late"), ValueError, r"LIF: delay is 0; expected 1 as spikes are late"),
         (lambda: LIF(gain="whole"), TypeError, r"LIF: gain is 'whole'; expected a finite number"),
         (lambda: LIF(spike="atan"), TypeError, r"LIF: spike is a str; expected a surrogate"),
         (lambda: BRF(omega=101.0), ValueError, r"omega is 101\.0 and dt 0\.01; .* at most 100\.0"),

@@ -113,11 +113,77 @@ def test_derivatives_along_a_line_in_jax() -> None:
     jax = pytest.importorskip("jax")
     from jax.experimental.jet import jet
 
-    spike = SPIKE.replace(order=4)
-    for f in (spike, jax.jit(spike)):
-        y, (first, second) = jet(f, (0.5,), ((1.0, 0.0),))
-        slope = np.exp(-(0.5**2) / 2)
-        np.testing.assert_allclose([y, first, second], [1, slope, -0.5 * slope], rtol=1e-6)
+    slope = np.exp(-(0.5**2) / 2)
+    for spike, bend in (SPIKE, 0.0), (SPIKE.replace(order=4), -0.5 * slope):
+        for f in (spike, jax.jit(spike)):
+            y, (first, second) = jet(f, (0.5,), ((1.0, 0.0),))
+            np.testing.assert_allclose([y, first, second], [1, slope, bend], rtol=1e-6)
+
+
+def test_only_x_is_kept_for_the_backward_pass_in_jax() -> None:
+    jax = pytest.importorskip("jax")
+    x, u = to_framework("jax", X), to_framework("jax", U)
+    _, pullback = jax.jit(lambda x: jax.vjp(SPIKE, x))(x)
+    (kept,) = jax.tree.leaves(pullback)
+    np.testing.assert_array_equal(kept, x)
+    finite = np.isfinite(X)
+    expected = np.where(finite, U * np.exp(-(np.where(finite, X, 0) ** 2) / 2), 0)
+    np.testing.assert_allclose(pullback(u)[0], expected, rtol=1e-6)
+
+
+COSINE = fgi.surrogate(lambda x: fgi.namespace(x).cos(x))()
+
+
+def compiled(framework: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """By XLA where that is the choice."""
+    if framework != "tensorflow":
+        return fgi.compile
+    tf = frameworks.load("tensorflow")
+    return lambda f: tf.function(f, autograph=False, jit_compile=True)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("framework", [name for name in AUTODIFF if name != "torch"])
+def test_where_the_slope_is_nan_and_what_comes_in_is_huge(framework: str, inside: bool) -> None:
+    """cos(inf) is NaN; the tape, or transform, inside or outside of what is compiled."""
+    finite, largest = np.isfinite(X), float(np.finfo(np.float32).max)
+    x, xp = to_framework(framework, X), frameworks.backend(framework)
+    u = to_framework(framework, np.where(finite, U, largest))
+    f = COSINE if inside else compiled(framework)(COSINE)
+    around = compiled(framework) if inside else lambda g: g
+
+    def slope(x: Any) -> Any:
+        return fgi.vjp(f, x)[1](u)[0]
+
+    def along(x: Any) -> Any:
+        return fgi.jvp(f, (x,), (u,))[1]
+
+    def bend(x: Any) -> Any:
+        return fgi.grad(lambda x: xp.sum(slope(x)))(x)
+
+    expected = np.where(finite, U * np.cos(np.where(finite, X, 0)), 0)
+    np.testing.assert_array_equal(to_numpy(framework, around(f)(x)), X > 0)
+    for derivative in slope, along:
+        got = to_numpy(framework, around(derivative)(x))
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
+    np.testing.assert_array_equal(to_numpy(framework, around(bend)(x)), np.zeros_like(X))
+
+
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_parameters_of_the_gradient_where_x_is_not_finite(framework: str) -> None:
+    """d/dsigma of u exp(-x^2 / (2 sigma^2)) is 0 there, and has 0 * inf in it."""
+    x, u, xp = to_framework(framework, X), to_framework(framework, U), frameworks.backend(framework)
+    inside = np.isfinite(X)
+    finite = np.where(inside, X, 0)
+    expected = np.where(inside, U * finite**2 / 8 * np.exp(-(finite**2) / 8), 0).sum()
+
+    def loss(sigma: Any) -> Any:
+        return xp.sum(fgi.vjp(fgi.surrogates.Gaussian(sigma=sigma), x)[1](u)[0])
+
+    got = compiled(framework)(lambda sigma: fgi.grad(loss)(sigma))(
+        to_framework(framework, np.array(2.0))
+    )
+    np.testing.assert_allclose(to_numpy(framework, got), expected, rtol=1e-5)
 
 
 def test_rows_of_one_of_two_arguments_in_jax() -> None:

@@ -2,7 +2,7 @@
 
 The names are those of the array-API standard and mean the same in every backend, except for
 ``erfc`` (SciPy's) and the few that this library exists for: ``stop_gradient``,
-``connected``, ``expansion``, ``with_value``, ``differentiating``, ``step``, ``mechanisms``.
+``connected``, ``with_value``, ``attached``, ``differentiating``, ``step``, ``mechanisms``.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ class Backend(Protocol):
         ``y`` itself will do. Better where a compiler need not compute the value of ``y`` then.
         """
 
-    def expansion(self, x: Any, /) -> tuple[Any, Callable[[Any, Any], Any]] | None:
-        """x0 and y(fx, slope), where there is something better than arithmetic; else None.
+    def attached(self, slope: Callable[..., Any], x: Any, fx: Any, /) -> Any | None:
+        """The value of ``fx``, the derivative ``slope(x)`` and the second derivative zero; or None.
 
-        x0 is ``x`` where that is finite, else 0, with derivative zero. y has the value ``fx``, the
-        derivative ``slope``, an array or a number, where ``x`` is finite, else 0, and the second
-        derivative zero. The value has no derivative by ``slope``, and its derivative has.
+        None where nothing costs less than arithmetic. ``slope(x)`` is 0 where ``x`` is not finite;
+        ``slope(x, checked=True)``, of what is known to be finite, is spared to look, and may be a
+        number. What it has a derivative by, its product with an upstream gradient has, too.
         """
 
     def differentiating(self, *xs: Any) -> bool:

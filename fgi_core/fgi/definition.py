@@ -119,7 +119,7 @@ class Surrogate(Definition):
         if self.through == "primitive":
             y = self._bypass(xp, x, fx)
         elif learned:
-            y = self._expand(xp, x, fx, learned, *u)
+            y = xp.with_value(self._expand(xp, x, fx, learned, *u), fx)
         else:
             y = attach(xp, fx, lambda x0: self._slope(xp, x0, *u), x, nodes=nodes(self.order))
         if not xp.same_shape(y, x):

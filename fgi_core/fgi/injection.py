@@ -81,23 +81,31 @@ def expand(
 
 
 def attach(
-    xp: Backend,
-    fx: Array,
-    slope: Callable[[Array], Array | float],
-    x: Array,
-    *,
-    nodes: Nodes = (),
+    xp: Backend, fx: Array, slope: Callable[[Array], Array | float], x: Array, *, nodes: Nodes = ()
 ) -> Array:
-    """``expand`` by one slope in the way that costs least, as the value is known to be ``fx``."""
-    better = None if nodes else xp.expansion(x)
-    if better is None:
+    """``expand`` by one slope, in the way that costs least: the value is said to be ``fx``.
 
-        def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
-            return times(xp, slope(points[0]), tangents[0])
+    Where the backend need not compute that value, or can write it, the seed d is exact nowhere but
+    has derivative 1 everywhere, and what is selected is the slope and not x:
 
-        return xp.with_value(expand(xp, fx, rule, x, nodes=nodes), fx)
-    x0, y = better
-    return y(fx, slope(x0))
+        where(|x| <= max, slope(x0), 0) * d
+    """
+
+    def selected(x: Array, *, checked: bool = False) -> Array | float:
+        x = xp.stop_gradient(x)
+        if checked:
+            return slope(x)
+        inside = finite(xp, x)
+        found = slope(xp.where(inside, x, 0.0))
+        if isinstance(found, NUMBERS):
+            found = found * xp.ones_like(x)
+        return xp.where(inside, found, 0.0)
+
+    def rule(points: Sequence[Array], tangents: Sequence[Array]) -> Array:
+        return times(xp, slope(points[0]), tangents[0])
+
+    y = None if nodes else xp.attached(selected, x, fx)
+    return xp.with_value(expand(xp, fx, rule, x, nodes=nodes), fx) if y is None else y
 
 
 def times(xp: Backend, slope: Array | float, d: Array) -> Array:

@@ -631,10 +631,9 @@ def planted(
     return Fault(name, says, lambda: thing, None, where, plant=plant, **cell)  # type: ignore[arg-type]
 
 
-def twice(expansion: Any) -> Any:
-    def planted(x: Any) -> Any:
-        better = expansion(x)
-        return better and (better[0], lambda fx, slope: better[1](fx, 2 * slope))
+def attached_twice(attached: Any) -> Any:
+    def planted(slope: Any, x: Any, fx: Any) -> Any:
+        return attached(lambda x, **known: 2 * slope(x, **known), x, fx)
 
     return planted
 
@@ -691,8 +690,8 @@ BACKENDS = [
         attribute("torch", "differentiating", lambda f: lambda *xs: False), ("torch",),
     ),
     planted(
-        "torch: expansion twice", "gradient: scaled by 2", attribute("torch", "expansion", twice),
-        ("torch",),
+        "torch: attached twice", "gradient: scaled by 2",
+        attribute("torch", "attached", attached_twice), ("torch",),
     ),
     planted(
         "tensorflow: connected gradients alone", "gradient is lost",

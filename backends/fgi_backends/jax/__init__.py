@@ -23,7 +23,7 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
-from .with_value import with_value as with_value
+from .with_value import attached as attached, with_value as with_value
 
 name = "jax"
 version: str = jax.__version__
@@ -43,10 +43,6 @@ def stop_gradient(x: Array, /) -> Array:
 
 def connected(d: Array, /) -> Array:
     return d
-
-
-def expansion(x: Array, /) -> None:
-    return None
 
 
 def differentiating(*xs: Array) -> bool:

@@ -40,12 +40,12 @@ def connected(d: Any, /) -> Any:
     return d
 
 
-def expansion(x: Any, /) -> None:
-    return None
-
-
 def with_value(y: Any, fx: Any, /) -> Any:
     return y
+
+
+def attached(slope: Callable[..., Any], x: Any, fx: Any, /) -> None:
+    return None
 
 
 def differentiating(*xs: Any) -> bool:

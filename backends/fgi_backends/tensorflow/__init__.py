@@ -25,7 +25,7 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
-from .with_value import with_value as with_value
+from .with_value import attached as attached, with_value as with_value
 
 name = "tensorflow"
 version: str = tf.__version__
@@ -49,10 +49,6 @@ def connected(d: Tensor, /) -> Tensor:
         return tf.nn.elu(d)
     # Not 0 * d * d, whose gradient is NaN where the gradient that comes in has overflowed.
     return d + tf.math.multiply_no_nan(tf.square(d), tf.zeros([], d.dtype))
-
-
-def expansion(x: Tensor, /) -> None:
-    return None
 
 
 def differentiating(*xs: Any) -> bool:

@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 
 from .loop import compiles_loops as compiles_loops, scan as scan
 from .native import mechanisms as mechanisms
-from .plain import expansion as expansion, plain, step as step
+from .plain import attached as attached, plain, step as step
 from .script import bypass as bypass, inject as inject
 from .transforms import (
     compile as compile,

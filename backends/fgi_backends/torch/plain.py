@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["expansion", "plain", "step", "unobserved"]
+__all__ = ["attached", "plain", "step", "unobserved"]
 
 TYPES = (Tensor, torch.nn.Parameter)
 
@@ -39,29 +39,22 @@ def step(x: Tensor, y: Tensor | float, /, *, at_zero: int = 0) -> Tensor:
     return compare(x, y).to(x.dtype)
 
 
-def expansion(x: Tensor, /) -> tuple[Tensor, Callable[[Tensor, Tensor | float], Tensor]] | None:
+def attached(slope: Callable[..., Tensor | float], x: Tensor, fx: Tensor, /) -> Tensor | None:
     if not plain(x):
         return None
-    x0 = x.detach()
     # A sum is finite only if all is that is added up. A GPU would be waited for.
-    if not (x.is_cpu and math.isfinite(x0.sum().item())):
-        x = torch.where(x0.abs() <= torch.finfo(x.dtype).max, x, 0.0)
-        x0 = x.detach()
-
-    def y(fx: Tensor, slope: Tensor | float) -> Tensor:
-        # Made after the slope and of the same memory throughout, of which there is little nearby.
-        # Of all functions that are the identity, the one whose gradient depends on x in form and
-        # costs least. x - x0 would be two passes more, there and back.
-        d = torch.nn.functional.leaky_relu(x, 1.0)
-        d.detach().zero_()
-        if not isinstance(slope, Tensor):
-            y = d if slope == 1 else d.mul_(slope)
-        elif slope.shape == d.shape and slope.dtype == d.dtype and not slope.requires_grad:
-            y = d.mul_(slope)
-        else:
-            y = d * slope
-        if y.shape == fx.shape:
-            y.detach().copy_(fx)
-        return y
-
-    return x0, y
+    s = slope(x, checked=x.is_cpu and math.isfinite(x.detach().sum().item()))
+    # From here on in the same memory throughout, of which there is little nearby. Of all functions
+    # that are the identity, the one whose gradient depends on x in form and costs least; x - x0
+    # would be two passes more, there and back.
+    y = torch.nn.functional.leaky_relu(x, 1.0)
+    y.detach().zero_()
+    if not isinstance(s, Tensor):
+        y = y if s == 1 else y.mul_(s)
+    elif s.shape == y.shape and s.dtype == y.dtype and not s.requires_grad:
+        y = y.mul_(s)
+    else:
+        y = y * s
+    if y.shape == fx.shape:
+        y.detach().copy_(fx)
+    return y

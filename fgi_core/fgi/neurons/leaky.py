@@ -146,6 +146,11 @@ def _lif_box(
     )  # fmt: skip
 
 
+def _spyx(beta: Number, threshold: Number = 1.0, activation: Spike | None = None) -> LIF:
+    spike = activation or surrogate_preset("spyx.superspike")
+    return LIF(spike, beta, threshold, gain=1.0, delay=1, spikes="late")
+
+
 class LIF(Neuron):
     """The leaky integrate-and-fire neuron, in each library's convention.
 
@@ -157,7 +162,7 @@ class LIF(Neuron):
 
     With ``delay=1`` the reset comes one step later, for r = H(v - threshold) of the ``v`` that was
     left standing above the threshold: u less r * threshold, or (1 - r) * v + r * reset_to before
-    the leak; and v' = u.
+    the leak; and v' = u. With ``spikes="late"`` z is that r, too, and H is asked once in a step.
 
     ``beta`` is what a step leaves of ``v``, from 0 to 1: exp(-dt / tau), or 1 - dt / tau; ``gain``
     multiplies the input, 1 - beta where it is None; ``threshold``, ``rest`` (where ``v`` starts and
@@ -168,6 +173,7 @@ class LIF(Neuron):
 
     | preset | gain | reset | delay | gradient | rest and reset_to |
     |---|---|---|---|---|---|
+    | spyx.LIF | 1 | subtract | 1, spikes late | kept | 0 |
     | spikingjelly.LIFNode | 1 / tau, or 1 | value, or subtract | 0 | kept, or stopped | v_reset |
     | spikingjelly.IFNode | 1, with beta 1 | value, or subtract | 0 | kept, or stopped | v_reset |
     | snntorch.Leaky | 1 | subtract, value, none | 1 | stopped | 0 |
@@ -186,6 +192,7 @@ class LIF(Neuron):
     reset_to: Number = number(default=0.0)
     delay: int = integer(default=0)
     reset_gradient: str = choice("stopped", default="kept")
+    spikes: str = choice("late", default="now")
 
     learned = {"beta": Learned(sigmoid, normal(2.0, 2.0))}
     states: ClassVar[tuple[str, ...]] = ("v",)
@@ -195,6 +202,7 @@ class LIF(Neuron):
         "spikingjelly.LIFNode": _lif_node,
         "spikingjelly.IFNode": _if_node,
         "norse.lif_box_feed_forward_step": _lif_box,
+        "spyx.LIF": _spyx,
         "fgi_reference.LIFCell": lambda alpha=0.9: LIF(None, alpha),
     }
 
@@ -203,6 +211,8 @@ class LIF(Neuron):
         check_gain(self)
         if self.delay not in (0, 1):
             raise ValueError(f"{type(self).__name__}: delay is {self.delay}; expected 0 or 1")
+        if self.spikes == "late" and not self.delay:
+            raise ValueError(f"{type(self).__name__}: delay is 0; expected 1 as spikes are late")
 
     def initial(self, x: Array) -> dict[str, Array]:
         return at_rest(self, super().initial(x))
@@ -225,7 +235,7 @@ class LIF(Neuron):
             u = self._reset(c, charge(c, v, x), r)
         else:
             u = charge(c, self._reset(c, v, r), x)
-        return u, spike(u - threshold)
+        return u, r if self.spikes == "late" else spike(u - threshold)
 
     def _reset(self, c: Mapping[str, Any], v: Array, z: Array) -> Array:
         if self.reset == "none":

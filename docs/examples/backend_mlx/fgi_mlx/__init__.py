@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from typing import Any
@@ -41,12 +41,12 @@ def connected(d: mx.array, /) -> mx.array:
     return d
 
 
-def expansion(x: mx.array, /) -> None:
-    return None
-
-
 def with_value(y: mx.array, fx: mx.array, /) -> mx.array:
     return y
+
+
+def attached(slope: Callable[..., mx.array], x: mx.array, fx: mx.array, /) -> None:
+    return None
 
 
 def differentiating(*xs: Any) -> bool:

@@ -111,28 +111,36 @@ def keeps(p: Probe) -> None:
     p.same(pullback(p.into(v))[0], 2 * u * v, quantity="second derivative")
 
 
-@case("derivative given", "expansion", needs=("grad",))
-def expands(p: Probe) -> None:
+@case("derivative attached", "attached", needs=("vjp", "grad", "compile"))
+def attaches(p: Probe) -> None:
     x, u = np.array([0.5, -2.5, INF, -INF, np.nan]), np.array([-2.0, 0.5, 4.0, 3.0, -1.0])
     fx, point = np.array([1.0, -0.0, np.nan, INF, 0.0]), np.array([0.5, -2.5, 0.0, 0.0, 0.0])
-    better = p.xp.expansion(p.into(x))
-    if better is None:
-        return
-    p.same(better[0], point, x, quantity="x0")
     slopes: tuple[tuple[Any, Floats], ...] = (
         (lambda x0: 2 * x0 + 3, 2 * point + 3),
         (lambda x0: -1.5, np.full(5, -1.5)),
     )
     for slope, expected in slopes:
+        # By the tape, where PyTorch only computes, by the function's own derivative, and compiled.
+        wanted = np.where(np.isfinite(x), expected, 0) * u
 
-        def weighted(x: Any, slope: Any = slope) -> Any:
-            y = attach(p.xp, p.into(fx), slope, x)
-            p.same(p.xp.stop_gradient(y), fx, quantity="value")
+        def f(x: Any, slope: Any = slope) -> Any:
+            return attach(p.xp, p.into(fx), slope, x)
+
+        def weighted(x: Any, f: Any = f) -> Any:
+            y = f(x)
+            p.same(p.xp.stop_gradient(y), fx, quantity="value, plain")
             return p.xp.sum(y * p.into(u))
 
         got = grad(weighted)(p.into(x))
-        wanted = np.where(np.isfinite(x), expected, 0) * u
-        p.same(got, wanted, x, zeros=False, quantity="derivative")
+        p.same(got, wanted, x, zeros=False, quantity="derivative, plain")
+        for g, how in ((f, "by vjp"), (compile(f), "compiled")):
+            y, pullback = vjp(g, p.into(x))
+            p.same(y, fx, quantity=f"value, {how}")
+            got = pullback(p.into(u))[0]
+            p.same(got, wanted, x, zeros=False, quantity=f"derivative, {how}")
+        _, pullback = vjp(lambda x, f=f: vjp(f, x)[1](p.into(u))[0], p.into(x))
+        got = pullback(p.into(u))[0]
+        p.same(got, 0 * point, x, zeros=False, quantity="second derivative")
 
 
 # Name: the function, and its derivatives by each argument at the points below, by hand.
