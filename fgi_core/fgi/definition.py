@@ -107,8 +107,8 @@ class Surrogate(Definition):
         """
         xp = floating_owner(type(self).__name__, x)
         u = self._uniform(xp, x, key)
-        arrays = self.arrays.values() if self._array_names else ()
-        inferring = value_only(xp, x, *arrays)
+        # By a parameter that is an array there may be a derivative, too.
+        inferring = value_only(xp) if self._array_names else value_only(xp, x)
         fx = self._value(xp, x if inferring else xp.stop_gradient(x), *u)
         if self.forward is not None or self._array_names:
             # What else f depends on is no argument, and has no derivative through f either.

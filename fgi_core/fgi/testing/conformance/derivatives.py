@@ -116,7 +116,7 @@ def attaches(p: Probe) -> None:
     x, u = np.array([0.5, -2.5, INF, -INF, np.nan]), np.array([-2.0, 0.5, 4.0, 3.0, -1.0])
     fx, point = np.array([1.0, -0.0, np.nan, INF, 0.0]), np.array([0.5, -2.5, 0.0, 0.0, 0.0])
     slopes: tuple[tuple[Any, Floats], ...] = (
-        (lambda x0: 2 * x0 + 3, 2 * point + 3),
+        (lambda x0: x0 * x0 + 0.5, point * point + 0.5),
         (lambda x0: -1.5, np.full(5, -1.5)),
     )
     for slope, expected in slopes:
