@@ -641,10 +641,9 @@ def attached_twice(attached: Any) -> Any:
 BACKENDS = [
     *(
         planted(
-            f"{name}: stop_gradient forgotten", "the gradient is lost",
-            attribute(name, "stop_gradient", lambda f: lambda x: x), (name,),
-            mode="func.grad" if name == "torch" else "eager",
-        )
+            f"{name}: stop_gradient forgotten",
+            "not finite where" if name == "torch" else "the gradient is lost",
+            attribute(name, "stop_gradient", lambda f: lambda x: x), (name,),        )
         for name in AUTODIFF
     ),
     *(
