@@ -211,7 +211,7 @@ def _graph_of(
     key = several, named, _values(step), size, on_cpu, torch.is_grad_enabled()
     if key not in _compiled:
         # Some 200 kernels in a row are called from C++, not from Python, in this graph alone.
-        options = {"cpp_wrapper": True} if on_cpu else None
+        options: dict[str, Any] | None = {"cpp_wrapper": True} if on_cpu else None
         _compiled[key] = torch.compile(apart(several), dynamic=False, options=options)
     compiled: Callable[..., tuple[Any, Any]] = _compiled[key]
     return compiled
