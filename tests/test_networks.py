@@ -258,6 +258,20 @@ def test_dynamo_follows_a_network_without_a_break() -> None:
     torch.testing.assert_close(compiled(params, xs), network.scores(params, xs))
 
 
+@pytest.mark.parametrize("columns", [3, 40])
+def test_a_matrix_of_few_columns_is_laid_out_by_column(columns: int) -> None:
+    torch = pytest.importorskip("torch")
+    from fgi_backends.torch import for_many_rows
+
+    x, w = torch.rand(7, 50), torch.rand(50, columns, requires_grad=True)
+    u = torch.rand(7, columns)
+    arranged = for_many_rows(w)
+    assert torch.equal(arranged, w)
+    assert arranged.stride() == ((1, 50) if columns == 3 else (40, 1))
+    (gradient,) = torch.autograd.grad(x @ arranged, w, u)
+    torch.testing.assert_close(gradient, x.T @ u)
+
+
 @AUTODIFF
 def test_what_does_not_fit_is_refused_by_name(framework: str) -> None:
     network = Network(ALIF())

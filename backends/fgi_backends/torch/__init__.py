@@ -10,7 +10,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .loop import compiles_loops as compiles_loops, scan as scan
+from .loop import (
+    compiles_loops as compiles_loops,
+    for_many_rows as for_many_rows,
+    scan as scan,
+)
 from .native import mechanisms as mechanisms
 from .plain import attached as attached, plain, step as step
 from .script import bypass as bypass, inject as inject

@@ -13,11 +13,13 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from .transforms import apart, on_tape
 
-__all__ = ["compiles_loops", "scan"]
+__all__ = ["compiles_loops", "for_many_rows", "scan"]
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 compiles_loops = False  # torch.compile lays out every step
+
+FEW_COLUMNS = 32
 
 STEPS_PER_GRAPH = 14  # by benchmarks/time_loop.py: beyond, it is compilation that grows
 
@@ -54,12 +56,24 @@ def scan(
     if uncompiled is None:
         return several(step, carry, leaves, structure)
 
+    on_cpu = all(leaf.device.type == "cpu" for leaf in leaves)
+
     def graph(size: int) -> Callable[..., tuple[Any, Any]]:
-        compiled = _graph_of(several, uncompiled, size)
+        compiled = _graph_of(several, uncompiled, size, on_cpu)
         return lambda carry, leaves, structure: compiled(uncompiled, carry, leaves, structure)
 
     carry = _rooted(carry, uncompiled, leaves)
     return _chunks(graph, _alike(unroll or STEPS_PER_GRAPH), carry, leaves, structure)
+
+
+def for_many_rows(weights: Tensor) -> Tensor:
+    """The same matrix, laid out for a product with many more rows than it has columns.
+
+    Column by column, where these are few: MKL takes half the time for the product, and as autograd
+    lays out the gradient like the matrix, less than half for that.
+    """
+    few = weights.shape[1] <= min(FEW_COLUMNS, weights.shape[0])
+    return weights.T.contiguous().T if few and weights.device.type == "cpu" else weights
 
 
 class _Root(torch.autograd.Function):
@@ -183,7 +197,9 @@ def _has_tensors(x: Any) -> bool:
     return any(map(_has_tensors, x)) if isinstance(x, list | tuple) else isinstance(x, Tensor)
 
 
-def _graph_of(several: Callable[..., Any], step: Step, size: int) -> Callable[..., tuple[Any, Any]]:
+def _graph_of(
+    several: Callable[..., Any], step: Step, size: int, on_cpu: bool
+) -> Callable[..., tuple[Any, Any]]:
     """``several`` compiled for this step and size.
 
     PyTorch keeps graphs by code object, checks what a closure holds, and gives up after eight. Each
@@ -191,8 +207,13 @@ def _graph_of(several: Callable[..., Any], step: Step, size: int) -> Callable[..
     the step closes over; a step that is defined anew on each call, around the weights of that
     moment, has the graphs of before.
     """
-    key = several, getattr(step, "__code__", step), _values(step), size, torch.is_grad_enabled()
+    named = getattr(step, "__code__", step)
+    key = several, named, _values(step), size, on_cpu, torch.is_grad_enabled()
     if key not in _compiled:
-        _compiled[key] = torch.compile(apart(several), dynamic=False)
+        # Some 200 kernels in a row are called from C++, not from Python, in this graph alone. On a
+        # GPU, and before PyTorch 2.13, it was not tried.
+        called = on_cpu and torch.__version__ >= "2.13"
+        options: dict[str, Any] | None = {"cpp_wrapper": True} if called else None
+        _compiled[key] = torch.compile(apart(several), dynamic=False, options=options)
     compiled: Callable[..., tuple[Any, Any]] = _compiled[key]
     return compiled
