@@ -110,9 +110,12 @@ ELEMENTWISE = [
 @pytest.fixture(autouse=True)
 def fusing_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     module = types.SimpleNamespace(**vars(fgi_backends.numpy))
-    module.name, module.Array, module.differentiating = "fusing", Fused, lambda: True
+    module.name, module.Array, module.differentiating = "fusing", Fused, lambda *xs: True
     module.where = lambda c, x, y: Fused(np.where(c, fused(x).value, fused(y).value))
     module.astype = lambda x, dtype: Fused(x) if isinstance(x, np.ndarray) else x
+    module.step = lambda x, y, at_zero=0: Fused(
+        fgi_backends.numpy.step(fused(x).value, fused(y).value, at_zero=at_zero)
+    )
     for name in ELEMENTWISE:
         setattr(module, name, elementwise(getattr(fgi_backends.numpy, name)))
     monkeypatch.setattr("fgi.dispatch._registered", {})
