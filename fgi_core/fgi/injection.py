@@ -188,8 +188,9 @@ def inject(
             f"broadcast fx first"
         )
     fx = xp.astype(xp.stop_gradient(fx), x.dtype)
-    # A slope that is a function may have a history of its own.
-    if value_only(xp, *(() if of_x else (x,))):
+    # A slope that is a function may have a history of its own, and one that broadcasts not fit.
+    fits = isinstance(gdx, NUMBERS) or (not of_x and xp.same_shape(gdx, x))
+    if value_only(xp, x) if fits else value_only(xp):
         return fx
     if of_x:
 
