@@ -107,8 +107,9 @@ class Surrogate(Definition):
         """
         xp = floating_owner(type(self).__name__, x)
         u = self._uniform(xp, x, key)
-        # By a parameter that is an array there may be a derivative, too.
-        inferring = value_only(xp) if self._array_names else value_only(xp, x)
+        # By a parameter that is an array there may be a derivative, too, and a primitive not known.
+        simple = not self._array_names and self.through == "slope"
+        inferring = value_only(xp, x) if simple else value_only(xp)
         fx = self._value(xp, x if inferring else xp.stop_gradient(x), *u)
         if self.forward is not None or self._array_names:
             # What else f depends on is no argument, and has no derivative through f either.
