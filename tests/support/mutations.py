@@ -680,7 +680,8 @@ BACKENDS = [
         ("jax",), dtype="float64",
     ),
     planted(
-        "torch: finfo of another dtype", r"(gradient|native twin): wrong in the tails, from \|x\| = ",
+        "torch: finfo of another dtype",
+        r"(gradient|native twin): wrong in the tails, from \|x\| = ",
         attribute("torch", "finfo", lambda f: lambda dtype: f(load("torch").float16)), ("torch",),
         thing=ATAN,
     ),
