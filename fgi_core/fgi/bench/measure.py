@@ -74,7 +74,7 @@ def measure(group: Group, rounds: int, seconds: float) -> list[dict[str, Any]]:
             for part in (problem.p, problem.data)
         )
         ways = mechanisms(xp, spike)
-        if problem.passes is not None:
+        if problem.passes is not None and group.execution != "TorchScript":
             ways |= by_hand(xp, spike, expanded=workload.takes == "call")
         functions = {name: problem.f(way, execution.compiles_step) for name, way in ways.items()}
         functions[FLOOR] = problem.floor

@@ -412,8 +412,8 @@ Made by `fgi bench --report` from the committed results; do not edit.
 
 *fgi / native* is the time of forward and backward with fgi over that with the fastest of the
 framework's own custom-gradient mechanisms; below 1 fgi is faster. Each mechanism has the formulas
-of the surrogate, with 0 for the gradient where x is not finite, as fgi has it; and, element by
-element, a rule *by hand*, as one writes it, which does not look. *Inference* is fgi where no
+of the surrogate, and 0 for the gradient where x is not finite, as fgi has it. *fgi / by hand* has
+a native rule as one writes it, which does not look whether x is finite. *Inference* is fgi where no
 derivative can be asked for, over f alone. *Limit* is, element by element, the time to read and
 write the arrays once at the speed of a negation in the same process, and for networks that of
 their matrix products alone; the ratio to it is below 1 where a negation, too, mostly waits for
