@@ -23,7 +23,7 @@ lint: $(READY)
 # What fgi costs: less than five minutes, on two idle cores. Without --quick, hours.
 bench: $(READY)
 	rm -f docs/benchmarks/cpu-quick.json
-	$(RUN)/fgi bench --quick --seconds 1.5 --json docs/benchmarks/cpu-quick.json
+	$(RUN)/fgi bench --quick --seconds 1 --json docs/benchmarks/cpu-quick.json
 	$(RUN)/fgi bench --report docs/benchmarks
 
 # Other spiking libraries beside fgi, in the environment of make test-peers: five minutes.

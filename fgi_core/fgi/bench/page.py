@@ -434,11 +434,14 @@ fgi is faster. Of {compared} values compared, {wrong} were not f(x). Machine: {m
 
 {table}
 - **You compile, or train a network**: `spike(x)`.
-- **You use one framework eagerly, on large arrays, and little else happens**: look at the first
-  column of its eager row, and time your own case with `fgi bench elementwise --surrogates '...'`.
-  `spike.native()` is the same function by the framework's own mechanism, in one word.
-- **You only infer**: in PyTorch `torch.no_grad()`, elsewhere `with fgi.inference_mode():`; then
-  nothing but f is computed, which is the last column.
+- **You do not compile, arrays are large, and little else happens**: look at the first column of your
+  row, and time your own case with `fgi bench elementwise --surrogates '...'`. `spike.native()` is the
+  same function by the framework's own mechanism, in one word.
+- **You know that x is finite**: a native rule by hand need not look, which [the tables](benchmarks.md)
+  have under *fgi / by hand*.
+- **You only infer**: where the framework knows that it does not differentiate, as PyTorch under
+  `torch.no_grad()`, and elsewhere `with fgi.inference_mode():`, nothing but f is computed, which is
+  the last column.
 - **You want the gradient of another function, of every order**: `fgi.bypass(f(x), g(x))`, or
   `through="primitive"`.
 - **You reproduce the paper digit by digit**: `fgi.injection.inject_as_published`. It is NaN at
