@@ -434,11 +434,11 @@ fgi is faster. Of {compared} values compared, {wrong} were not f(x). Machine: {m
 
 {table}
 - **You compile, or train a network**: `spike(x)`.
-- **You do not compile, arrays are large, and little else happens**: look at the first column of your
-  row, and time your own case with `fgi bench elementwise --surrogates '...'`. `spike.native()` is the
-  same function by the framework's own mechanism, in one word.
-- **You know that x is finite**: a native rule by hand need not look, which [the tables](benchmarks.md)
-  have under *fgi / by hand*.
+- **You do not compile, arrays are large, and little else happens**: look at the first column of
+  your row, and time your own case with `fgi bench elementwise --surrogates '...'`.
+  `spike.native()` is the same function by the framework's own mechanism, in one word.
+- **You know that x is finite**: a native rule by hand need not look; the tables of
+  [the timings](benchmarks.md) have it under *fgi / by hand*.
 - **You only infer**: where the framework knows that it does not differentiate, as PyTorch under
   `torch.no_grad()`, and elsewhere `with fgi.inference_mode():`, nothing but f is computed, which is
   the last column.
