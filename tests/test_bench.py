@@ -376,6 +376,7 @@ def test_ratios_are_medians_of_neighbours() -> None:
         row("fgi", both=[2.0, 3.0, 4.0], inference=[1.0, 1.0, 1.0]),
         row("autograd_function", both=[1.0, 4.0, 1.0]),
         row("another_one", both=[8.0, 8.0, 8.0]),
+        row("autograd_function, by hand", both=[0.5, 1.0, 0.5]),
         row("as published", both=[1.0, 1.0, 1.0]),
         row("f alone", inference=[0.5, 0.5, 0.25]),
         row("floor", both=[1.0, 1.0, 1.0]),
@@ -383,6 +384,6 @@ def test_ratios_are_medians_of_neighbours() -> None:
     assert report.ratio(rows[0], rows[1], "both") == 2.0
     (line,) = report.summary(rows)
     assert line == (
-        "elementwise", "N=1024", "atan", "torch", "eager", "2.00", "autograd_function", "3.00",
-        "2.00", "3.00", "0",
+        "elementwise", "N=1024", "atan", "torch", "eager", "2.00", "autograd_function", "4.00",
+        "3.00", "2.00", "3.00", "0",
     )  # fmt: skip
