@@ -82,6 +82,20 @@ def test_by_hand() -> None:
     assert bend.tolist() == [0] * 9
 
 
+@pytest.mark.parametrize("more", [[], NOT_FINITE], ids=str)
+@pytest.mark.parametrize("slope", [1.0, -1.5, 0.0])
+def test_a_slope_that_is_a_number(slope: float, more: list[float]) -> None:
+    @fgi.surrogate
+    def line(x: Any) -> Any:
+        return slope
+
+    x, u = tensor(X + more), tensor([2.0, -1, 0.5, 3, -4, 1, 2, 2, 2][: len(X + more)])
+    y, gradient, bend = differentiated(line(forward=fgi.round), x, u)
+    same(y, torch.round(x))
+    same(gradient + 0.0, torch.where(x.isfinite(), slope * u, 0.0) + 0.0)
+    assert not bend.any()
+
+
 def of_a_tape(x: Any) -> Any:
     return x.detach().requires_grad_()
 
