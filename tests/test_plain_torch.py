@@ -16,7 +16,8 @@ import fgi
 
 torch = pytest.importorskip("torch")
 
-from fgi_backends.torch.plain import attached, plain, step  # noqa: E402
+from fgi_backends.torch import attached, step  # noqa: E402
+from fgi_backends.torch.plain import plain  # noqa: E402
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 X = [-2.0, -0.3, -0.0, 0.0, 0.3, 1.5]

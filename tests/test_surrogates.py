@@ -252,6 +252,25 @@ def test_a_slope_of_your_own(framework: str) -> None:
     np.testing.assert_allclose(frameworks.to_numpy(framework, dx), expected, rtol=1e-15)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("framework", AUTODIFF)
+def test_a_slope_of_another_dtype_is_rounded_to_that_of_x(framework: str, compiled: bool) -> None:
+    @fgi.surrogate
+    def wide(x: Any) -> Any:
+        xp = fgi.namespace(x)
+        return xp.astype(x, xp.dtype("float64")) ** 2 / 3
+
+    x_, u_ = np.array([-2.5, 0.7, 3.0], np.float32), np.array([2.0, -1.0, 0.5], np.float32)
+    spike = fgi.compile(wide()) if compiled else wide()
+    with frameworks.backend(framework).double_precision():
+        x, u = (frameworks.to_framework(framework, a) for a in (x_, u_))
+        y, pullback = fgi.vjp(spike, x)
+        answers = [frameworks.to_numpy(framework, a) for a in (y, pullback(u)[0], wide()(x))]
+    assert all(answer.dtype == np.float32 for answer in answers)
+    np.testing.assert_array_equal(answers[0], x_ > 0)
+    np.testing.assert_allclose(answers[1], u_ * (x_.astype(np.float64) ** 2 / 3), rtol=1e-6)
+
+
 def test_a_slope_of_your_own_is_a_class() -> None:
     spike = hat(width=0.5)
     assert isinstance(spike, fgi.Surrogate)

@@ -263,10 +263,10 @@ class Surrogate(Definition):
 
     def _computed(self, xp: Backend, x: Array, formula: Callable[..., Any], *u: Array) -> Array:
         """The formula in at least float32, rounded to the dtype of ``x``; or a Python number."""
-        if x.dtype not in xp.half:
-            return formula(self.in_dtype(xp, x.dtype), xp, x, *u)
         result = self._formula(xp, x, formula, *u)
-        return result if isinstance(result, NUMBERS) else xp.astype(result, x.dtype)
+        if isinstance(result, NUMBERS) or result.dtype == x.dtype:
+            return result
+        return xp.astype(result, x.dtype)
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
         # The slope of a straight line is a number, and that of some has the shape of a parameter.

@@ -85,8 +85,8 @@ def attach(
 ) -> Array:
     """``expand`` by one slope, in the way that costs least: the value is said to be ``fx``.
 
-    Where the backend need not compute that value, or can write it, the seed d is exact nowhere but
-    has derivative 1 everywhere, and what is selected is the slope and not x:
+    Where the backend need not compute that value, or can write it, the seed d is 0 with derivative
+    1 also where x is not finite, and what is selected is the slope and not x:
 
         where(|x| <= max, slope(x0), 0) * d
     """

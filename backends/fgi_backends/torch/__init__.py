@@ -16,7 +16,7 @@ from .loop import (
     scan as scan,
 )
 from .native import mechanisms as mechanisms
-from .plain import attached as attached, plain, step as step
+from .plain import plain
 from .script import bypass as bypass, inject as inject
 from .transforms import (
     compile as compile,
@@ -26,7 +26,7 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
-from .with_value import with_value as with_value
+from .with_value import attached as attached, with_value as with_value
 
 name = "torch"
 version: str = torch.__version__
@@ -90,6 +90,15 @@ def dtype(name: str, /) -> torch.dtype:
 
 def astype(x: Tensor, dtype: torch.dtype, /) -> Tensor:
     return x.to(dtype)
+
+
+def step(x: Tensor, y: Tensor | float, /, *, at_zero: int = 0) -> Tensor:
+    compare = torch.ge if at_zero else torch.gt
+    if plain(x) and not isinstance(y, Tensor):
+        # Booleans and their conversion take six times as long as comparing into floats.
+        x0 = x.detach() if x.requires_grad else x
+        return compare(x0, y, out=torch.empty_like(x0))
+    return compare(x, y).to(x.dtype)
 
 
 def asarray(x: Any, /, *, dtype: torch.dtype | None = None) -> Tensor:
