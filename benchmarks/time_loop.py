@@ -16,7 +16,9 @@ Each framework and length has a process of its own with nothing compiled before:
 three iterations took is the warm-up; less three iterations of later, it is compilation. Then the
 variants run in turns, and the floor: the matrix products of the network alone, in PyTorch, those by
 the inputs and the readout for all steps at once. What is quoted is the median of the ratios of
-neighbours. Memory is what one more iteration adds to the process at its peak, Linux only.
+neighbours. Memory is what one more iteration adds to the process at its peak, Linux only; with
+"checkpoint" the state of each 28th step is kept, and those between are computed again, by graphs
+that PyTorch then has already.
 """
 
 from __future__ import annotations
@@ -61,6 +63,9 @@ BASELINE, FLOOR = "eager, autograd.Function", "products"
 DOCS = Path(__file__).parents[1] / "docs"
 
 Run = Callable[[], Any]
+
+Pair = tuple[Run, Run | None]
+"""What trains and what infers; None where that is no other than without a checkpoint."""
 
 
 def weights(features: int) -> dict[str, Any]:
@@ -124,8 +129,8 @@ def by_hand() -> Callable[[Any], Any]:
     return Spike.apply
 
 
-def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
-    """What trains and what infers, for each way to run; "checkpoint" is for memory alone."""
+def variants(framework: str, steps: int) -> dict[str, Pair]:
+    """Each way to run, the one that keeps less last."""
     xp = fgi.namespace()
     rng = np.random.default_rng(1)
     features = PIXELS // steps
@@ -160,8 +165,12 @@ def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
     def scores(p: Any, xs: Any) -> Any:
         return network.scores(p, xs, compiled=framework == "torch")
 
-    def recomputed(p: Any, xs: Any) -> Any:
-        return network.scores(p, xs, compiled=framework == "torch", checkpoint=KEPT)
+    def recomputed(name: str, compile: Any = lambda f: f) -> dict[str, Pair]:
+        def scores(p: Any, xs: Any) -> Any:
+            return network.scores(p, xs, compiled=framework == "torch", checkpoint=KEPT)
+
+        train, _ = made(scores, given, compile)
+        return {f"{name}, checkpoint": (train, None)} if steps > KEPT else {}
 
     if framework == "torch":
         import torch
@@ -170,14 +179,11 @@ def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
         return {
             "compiled step": made(scores, given),
             BASELINE: made(ordinary(by_hand()), side_by_side(given)),
-            "compiled step, checkpoint": made(recomputed, given),
+            **recomputed("compiled step"),
         }
     no_grad = nullcontext
     if framework == "jax":
-        return {
-            "jit": made(scores, given, fgi.compile),
-            "jit, checkpoint": made(recomputed, given, fgi.compile),
-        }
+        return {"jit": made(scores, given, fgi.compile), **recomputed("jit", fgi.compile)}
     import tensorflow as tf
 
     def xla(f: Any) -> Any:
@@ -186,7 +192,7 @@ def variants(framework: str, steps: int) -> dict[str, tuple[Run, Run]]:
     return {
         "function": made(scores, given, fgi.compile),
         "XLA": made(scores, given, xla),
-        "function, checkpoint": made(recomputed, given, fgi.compile),
+        **recomputed("function", fgi.compile),
     }
 
 
@@ -282,24 +288,20 @@ def measure(framework: str, steps: int, rounds: int) -> dict[str, Any]:
     fgi.set_backend(framework)
     found: dict[str, Any] = {}
     runs = variants(framework, steps)
-    timed = {name: pair for name, pair in runs.items() if "checkpoint" not in name}
-    for name, (train, _) in timed.items():
-        found[name] = {"warm-up": sum(seconds(train) for _ in range(3))}
-    if framework == "torch":
-        timed[FLOOR] = products(steps)
-        found[FLOOR] = {}
-    for _, infer in timed.values():
-        infer()
-        infer()
-    for kind, which in (("train", 0), ("infer", 1)):
-        for entry in found.values():
-            entry[kind] = []
-        for _ in range(rounds):
-            for name, pair in timed.items():
-                found[name][kind].append(seconds(pair[which]))
     for name, (train, _) in runs.items():
-        if "checkpoint" not in name or steps > KEPT:
-            found.setdefault(name, {})["MB"] = megabytes(train)
+        found[name] = {"warm-up": sum(seconds(train) for _ in range(3))}
+    timed = runs | ({FLOOR: products(steps)} if framework == "torch" else {})
+    for kind, which in (("train", 0), ("infer", 1)):
+        turns = {name: run for name, pair in timed.items() if (run := pair[which]) is not None}
+        for name, run in turns.items():
+            found.setdefault(name, {})[kind] = []
+            run()
+            run()
+        for _ in range(rounds):
+            for name, run in turns.items():
+                found[name][kind].append(seconds(run))
+    for name, (train, _) in runs.items():
+        found[name]["MB"] = megabytes(train)
     return {
         "framework": framework,
         "version": fgi.namespace().version,
@@ -311,7 +313,7 @@ def measure(framework: str, steps: int, rounds: int) -> dict[str, Any]:
 def ratio(row: dict[str, Any], kind: str, name: str, reference: str) -> float | None:
     """How many times as long the reference takes, as the median over the rounds."""
     found = row["variants"]
-    if reference not in found:
+    if kind not in found.get(reference, {}) or kind not in found[name]:
         return None
     pairs = zip(found[reference][kind], found[name][kind], strict=True)
     return median(a / b for a, b in pairs)
@@ -319,7 +321,7 @@ def ratio(row: dict[str, Any], kind: str, name: str, reference: str) -> float | 
 
 HEADINGS = (
     "framework", "variant", "T", "warm-up s", "compiling", "train ms", "a step", "eager / this",
-    "this / products", "infer ms", "eager / this", "MB", "with checkpoint",
+    "this / products", "infer ms", "eager / this", "MB",
 )  # fmt: skip
 
 
@@ -332,9 +334,8 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     result = []
     for row in rows:
         for name, entry in row["variants"].items():
-            if "train" not in entry:
-                continue
-            train, infer = (1e3 * median(entry[kind]) for kind in ("train", "infer"))
+            train = 1e3 * median(entry["train"])
+            infer = 1e3 * median(entry["infer"]) if "infer" in entry else None
             warm, floor = entry.get("warm-up"), ratio(row, "train", name, FLOOR)
             result.append(
                 [
@@ -350,7 +351,6 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
                     said(infer, 1),
                     said(ratio(row, "infer", name, BASELINE), 2),
                     said(entry.get("MB"), 0),
-                    said(row["variants"].get(f"{name}, checkpoint", {}).get("MB"), 0),
                 ]
             )
     return result

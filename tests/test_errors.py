@@ -20,6 +20,16 @@ def array(framework: str, values: Any, dtype: str = "float32") -> Any:
     return frameworks.to_framework(framework, np.array(values).astype(dtype))
 
 
+@fgi.surrogate
+def forgetful(x: Any) -> Any:
+    abs(x)
+
+
+@fgi.surrogate
+def listed(x: Any) -> Any:
+    return [1.0]
+
+
 CASES: dict[str, tuple[Callable[[str], Any], type[Exception], str]] = {
     "int": (
         lambda fw: ATan()(array(fw, [1, 2], "int32")),
@@ -39,6 +49,16 @@ CASES: dict[str, tuple[Callable[[str], Any], type[Exception], str]] = {
         lambda fw: ATan().derivative(array(fw, [1], "int64")),
         TypeError,
         r"ATan\.derivative: x is an int64 array",
+    ),
+    "a slope that returns nothing": (
+        lambda fw: forgetful().derivative(array(fw, [1.0])),
+        TypeError,
+        r"forgetful: slope\(x\) is None; expected an array or a number",
+    ),
+    "a slope that returns a list, in half precision": (
+        lambda fw: listed().derivative(array(fw, [1.0], "float16")),
+        TypeError,
+        r"listed: slope\(x\) is a list; expected an array or a number",
     ),
     "heaviside of int": (
         lambda fw: fgi.heaviside(array(fw, [1], "int64")),

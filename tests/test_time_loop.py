@@ -74,11 +74,11 @@ def test_ratios_are_those_of_the_rounds(time_loop: ModuleType) -> None:
             time_loop.BASELINE: {
                 "warm-up": 1.0, "train": [0.3, 0.8, 0.8], "infer": [0.05] * 3, "MB": 5.0,
             },
-            "compiled step, checkpoint": {"MB": 1.0},
+            "compiled step, checkpoint": {"warm-up": 0.5, "train": [0.1, 0.4, 0.8], "MB": 1.0},
             time_loop.FLOOR: {"train": [0.05, 0.05, 0.05], "infer": [0.01] * 3},
         },
     }  # fmt: skip
-    (line, *_) = time_loop.lines([row])
+    line, _, recomputed, _ = time_loop.lines([row])
     assert dict(zip(time_loop.HEADINGS[:9], line, strict=False)) == {
         "framework": "torch",
         "variant": "compiled step",
@@ -90,7 +90,8 @@ def test_ratios_are_those_of_the_rounds(time_loop: ModuleType) -> None:
         "eager / this": "3.00",
         "this / products": "4.00",
     }
-    assert line[9:] == ["10.0", "5.00", "3", "1"]
+    assert line[9:] == ["10.0", "5.00", "3"]
+    assert recomputed[4:] == ["0.0", "400.0", "40.000", "2.00", "8.00", "", "", "1"]
 
 
 def test_the_page_is_that_of_the_committed_numbers(time_loop: ModuleType) -> None:

@@ -264,9 +264,14 @@ class Surrogate(Definition):
     def _computed(self, xp: Backend, x: Array, formula: Callable[..., Any], *u: Array) -> Array:
         """The formula in at least float32, rounded to the dtype of ``x``; or a Python number."""
         result = self._formula(xp, x, formula, *u)
-        if isinstance(result, NUMBERS) or result.dtype == x.dtype:
+        if isinstance(result, NUMBERS):
             return result
-        return xp.astype(result, x.dtype)
+        if not hasattr(result, "dtype"):
+            raise TypeError(
+                f"{type(self).__name__}: {formula.__name__}(x) is {describe(result)}; expected an "
+                f"array or a number"
+            )
+        return result if result.dtype == x.dtype else xp.astype(result, x.dtype)
 
     def _broadcast(self, method: str, xp: Backend, result: Array, x: Array) -> Array:
         # The slope of a straight line is a number, and that of some has the shape of a parameter.
@@ -361,6 +366,8 @@ def surrogate(slope: Callable[Concatenate[Array, P], Array]) -> Callable[P, Surr
 
     def method(self: Surrogate, xp: Backend, x: Array, *u: Array) -> Array:
         return slope(x, **{name: getattr(self, name) for name in names})
+
+    method.__name__ = "slope"  # errors name it
 
     def field(default: Any) -> Any:
         if default is inspect.Parameter.empty:

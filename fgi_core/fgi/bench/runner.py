@@ -107,7 +107,8 @@ def settings(frameworks: Sequence[str], device: str, command: str) -> dict[str, 
     """Hardware, versions, date, commit and command: what a table has to say of itself."""
     found = machine.describe() | {"command": command, "device": device, "frameworks": {}}
     for name in frameworks:
-        with fgi.use_backend(name):
+        # TensorFlow asks for these when it is imported, and tells its developers a lot otherwise.
+        with _environment(**ENVIRONMENT), fgi.use_backend(name):
             clock = timing(name)
             found["frameworks"][name] = {
                 "version": fgi.namespace().version,
