@@ -256,6 +256,7 @@ def test_a_crash_is_a_row_and_the_others_go_on(
     pages = page.pages({"cpu": about | {"rows": rows}})
     assert "failed" in pages["benchmarks.md"]
     assert "the worker process ended with status 3" in pages["benchmarks/cpu.md"]
+    assert not figures.figures({"cpu": about | {"rows": rows}})
 
 
 def test_from_the_shell(tmp_path: Path) -> None:

@@ -32,25 +32,17 @@ FORMS: dict[str, Callable[[Any], Any]] = {
 SLOPES = {"exp", "erf", "erfc", "exponential"}
 
 
-def in_torch(f: Callable[[Any], Any]) -> list[str]:
-    """What the value needs in the forward graph of a training step."""
+def in_aot(f: Callable[[Any], Any], see: Callable[[Any], None]) -> Callable[[Any], Any]:
+    """``f`` compiled; ``see`` is shown what the forward graph of a training step returns."""
     torch = frameworks.load("torch")
     from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
     from torch._dynamo.backends.common import aot_autograd
 
     from fgi_backends.torch.transforms import apart
 
-    found: list[str] = []
-
     def forward(graph: Any, inputs: Any) -> Any:
         (results,) = (node.args[0] for node in graph.graph.nodes if node.op == "output")
-        wanted = [results[0]]
-        while wanted:
-            node = wanted.pop()
-            found.append(str(node.target).removeprefix("aten.").partition(".")[0])
-            # Of a copy only what is copied counts, not what was there before.
-            copied = node.target is torch.ops.aten.copy.default
-            wanted += [node.args[1]] if copied else node.all_input_nodes
+        see(results)
         return make_boxed_func(graph.forward)
 
     backend = aot_autograd(
@@ -58,10 +50,28 @@ def in_torch(f: Callable[[Any], Any]) -> list[str]:
         bw_compiler=lambda graph, inputs: make_boxed_func(graph.forward),
         partition_fn=min_cut_rematerialization_partition,
     )
-    x = to_framework("torch", X).requires_grad_()
-    torch.compile(apart(lambda x: f(x)), fullgraph=True, backend=backend)(x).backward(
-        to_framework("torch", U)
+    compiled: Callable[[Any], Any] = torch.compile(
+        apart(lambda x: f(x)), fullgraph=True, backend=backend
     )
+    return compiled
+
+
+def in_torch(f: Callable[[Any], Any]) -> list[str]:
+    """What the value needs in the forward graph of a training step."""
+    torch = frameworks.load("torch")
+    found: list[str] = []
+
+    def see(results: Any) -> None:
+        wanted = [results[0]]
+        while wanted:
+            node = wanted.pop()
+            found.append(str(node.target).removeprefix("aten.").partition(".")[0])
+            # Of a copy only what is copied counts, not what was there before.
+            copied = node.target is torch.ops.aten.copy.default
+            wanted += [node.args[1]] if copied else node.all_input_nodes
+
+    x = to_framework("torch", X).requires_grad_()
+    in_aot(f, see)(x).backward(to_framework("torch", U))
     return found
 
 
@@ -129,6 +139,32 @@ def test_only_x_is_kept_for_the_backward_pass_in_jax() -> None:
     finite = np.isfinite(X)
     expected = np.where(finite, U * np.exp(-(np.where(finite, X, 0) ** 2) / 2), 0)
     np.testing.assert_allclose(pullback(u)[0], expected, rtol=1e-6)
+
+
+STEPS = {
+    "a number": (fgi.surrogates.GradientReversal(alpha=0.5), lambda x: np.full_like(x, -0.5)),
+    "one piece": (fgi.surrogates.Rectangle(low=-0.5, high=0.5), lambda x: 1.0 * (abs(x) < 0.5)),
+    "smooth": (SPIKE, lambda x: np.exp(-(x**2) / 2)),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_only_x_is_kept_for_the_backward_pass_in_torch_on_a_cpu(name: str) -> None:
+    """Not where it is finite or inside: booleans, which compiled code writes slowly."""
+    pytest.importorskip("torch")
+    spike, slope = STEPS[name]
+    kept: list[Any] = []
+    x = to_framework("torch", X).requires_grad_()
+    y = in_aot(spike, lambda results: kept.extend(results[1:]))(x)
+    y.backward(to_framework("torch", U))
+    # A detached x is x again.
+    torch = frameworks.load("torch")
+    origins = [n.args[0] if n.target is torch.ops.aten.detach.default else n for n in kept]
+    assert [node.op for node in origins] == ["placeholder"] * len(kept)
+    np.testing.assert_array_equal(y.detach(), spike(to_framework("torch", X)))
+    finite = np.isfinite(X)
+    expected = np.where(finite, U * slope(np.where(finite, X, 0)), 0)
+    np.testing.assert_allclose(x.grad, expected, rtol=1e-6)
 
 
 @fgi.surrogate

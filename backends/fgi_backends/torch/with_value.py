@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import NoneType
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
 
 from .plain import plain
 
@@ -27,7 +29,35 @@ def with_value(y: Tensor, fx: Tensor, /) -> Tensor:
     return z
 
 
+# Before, it was not tried.
+has_compiled_checkpoints = torch.__version__ >= "2.13"
+
+
+def _compiled_for_a_cpu(x: Tensor) -> bool:
+    """Whether a backward pass is compiled along, by the tape: nothing else has a checkpoint."""
+    return (
+        has_compiled_checkpoints
+        and torch.compiler.is_compiling()
+        and not is_exporting()
+        and x.is_cpu
+        and x.requires_grad
+        and torch.is_grad_enabled()
+        and forward_ad._current_level < 0
+        # To the compiler this None is an object that is not None.
+        and isinstance(torch._C._functorch.peek_interpreter_stack(), NoneType)
+    )
+
+
 def attached(slope: Callable[..., Tensor | float], x: Tensor, fx: Tensor, /) -> Tensor | None:
+    if _compiled_for_a_cpu(x):
+
+        def product(x: Tensor) -> Tensor:
+            return slope(x) * torch.nn.functional.leaky_relu(x, 1.0)
+
+        # Kept for the backward pass is x itself. The compiler would keep what the slope compares,
+        # as booleans are smaller, and on a CPU writes them many times as slowly as numbers.
+        y = checkpoint(product, x, use_reentrant=False, preserve_rng_state=False)
+        return with_value(y, fx)
     if not plain(x):
         return None
     # A sum is finite only if all is that is added up. A GPU would be waited for.

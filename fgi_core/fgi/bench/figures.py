@@ -36,10 +36,9 @@ def _training(rows: Any) -> Figure | None:
     lines = []
     for group in groups(rows):
         by_name = {row["mechanism"]: row for row in group}
-        theirs = by_name.get(native(by_name))
-        if theirs is None or group[0]["workload"] == "call":
+        ours, theirs = by_name.get(BASELINE), by_name.get(native(by_name))
+        if ours is None or theirs is None or ours["workload"] == "call":
             continue
-        ours = by_name[BASELINE]
         pairs = zip(ours["seconds"]["both"], theirs["seconds"]["both"], strict=False)
         what = ours["workload"]
         if what == "elementwise":
