@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,22 @@ def test_a_crash_and_a_hang_leave_the_others_reported() -> None:
     assert report.exit_status == 2
     assert "ended with status 7" in str(report)
     assert "killed after 20 s" in str(report)
+
+
+def test_a_worker_whose_caller_is_gone_stops_computing() -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-c", isolation.SERVE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    call = pickle.dumps((time.sleep, (3600,)))
+    worker.stdin.write(len(call).to_bytes(8, "big") + call)
+    worker.stdin.close()
+    with worker.stdout:
+        assert worker.wait(60) == 0
 
 
 def test_what_is_not_importable_is_said_so() -> None:

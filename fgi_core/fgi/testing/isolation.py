@@ -1,7 +1,8 @@
 """Calls in a worker process: one that crashes, or takes too long, is started again.
 
 A worker runs ``serve``: it reads pickled calls from its standard input and writes pickled answers
-to what was its standard output; what frameworks print goes into a file.
+to what was its standard output; what frameworks print goes into a file. It ends with the process
+that started it, even if that was killed.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Worker:
         process = self._started()
         assert process.stdin is not None
         try:
-            process.stdin.write(request)
+            process.stdin.write(_framed(request))
             process.stdin.flush()
         except OSError:
             raise Crashed(self._ended()) from None
@@ -147,6 +148,10 @@ class Worker:
 _END = object()
 
 
+def _framed(data: bytes) -> bytes:
+    return len(data).to_bytes(8, "big") + data
+
+
 def _read(pipe: IO[bytes], answers: queue.Queue[Any]) -> None:
     with contextlib.suppress(OSError, ValueError, EOFError):
         while size := pipe.read(8):
@@ -155,8 +160,8 @@ def _read(pipe: IO[bytes], answers: queue.Queue[Any]) -> None:
 
 
 def serve() -> None:
-    """Answer calls until the input ends."""
-    requests = sys.stdin.buffer
+    """Answer calls until the input ends; then nobody waits for what is being computed either."""
+    requests: queue.Queue[Any] = queue.Queue()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -165,15 +170,18 @@ def serve() -> None:
             data = pickle.dumps(result)
         except Exception:
             data = pickle.dumps(RuntimeError(f"{type(result).__name__}: {result}"))
-        answers.write(len(data).to_bytes(8, "big") + data)
+        answers.write(_framed(data))
         answers.flush()
 
+    def listen() -> None:
+        _read(sys.stdin.buffer, requests)
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
     answer("ready")
-    while True:
+    while (request := requests.get()) is not _END:
         try:
-            function, args = pickle.load(requests)
-        except EOFError:
-            return
+            function, args = pickle.loads(request)
         except Exception as error:
             answer(RuntimeError(f"{type(error).__name__}: {error}"))
             continue
