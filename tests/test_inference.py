@@ -146,6 +146,10 @@ def test_torch_without_gradients_computes_the_value_alone(slopes: list[int]) -> 
     with torch.no_grad():
         assert compiled(x).tolist() == [0, 1]
     assert not slopes
+    # Another surrogate, as PyTorch computes no slope again, in one graph, that counts its calls.
+    compiled = torch.compile(fgi.surrogates.Gaussian(), fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        assert not compiled(x).requires_grad
     assert compiled(x).requires_grad
 
 

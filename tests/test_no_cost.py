@@ -22,9 +22,10 @@ SPIKES = {
     "gaussian": fgi.surrogates.Gaussian(sigma=0.5, height=2.0, mu=0.25),
     "atan": fgi.surrogates.ATan(alpha=3.0, scale=0.5),
 }
-# A clone, a detached view of it and a copy into that; a primitive, again for the seed, and its 0,
-# and a second selection, of three operations, for two differences.
-WITH_VALUE = {("torch", "compile"): 3, ("jax", "jit"): 4}
+# A clone, a detached view of it and a copy into that; a checkpoint, its result, the identity of x
+# and a second selection for two differences. A primitive, again for the seed, and its 0, and a
+# second selection, of three operations, for two differences.
+WITH_VALUE = {("torch", "compile"): 5, ("jax", "jit"): 4}
 CASES = [
     (framework, execution) for framework in INSTALLED_AUTODIFF for execution in GRAPHS[framework]
 ]

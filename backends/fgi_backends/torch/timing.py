@@ -76,7 +76,9 @@ def _nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
 
     def count(graph: torch.fx.GraphModule, inputs: Any) -> Any:
         nonlocal found
-        found += sum(node.op.startswith("call_") for node in graph.graph.nodes)
+        # With those of the functions that a checkpoint, or a function of autograd, is called with.
+        graphs = [m.graph for m in graph.modules() if isinstance(m, torch.fx.GraphModule)]
+        found += sum(node.op.startswith("call_") for g in graphs for node in g.nodes)
         return graph
 
     torch.compile(apart(f), fullgraph=True, dynamic=False, backend=count)(_leaves(p), *data)

@@ -39,7 +39,7 @@ def _compiled_for_a_cpu(x: Tensor) -> bool:
         has_compiled_checkpoints
         and torch.compiler.is_compiling()
         and not is_exporting()
-        and x.is_cpu
+        and x.device.type == "cpu"
         and x.requires_grad
         and torch.is_grad_enabled()
         and forward_ad._current_level < 0
