@@ -12,8 +12,9 @@ READY := $(VENV)/ready
 demo: $(READY)
 	$(RUN)/fgi demo
 
+# A core for each of the two workers: threads of one that wait for those of the other only spin.
 test: lint
-	$(RUN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(RUN)/ruff check .
