@@ -80,6 +80,14 @@ def test_the_timings_are_those_of_the_committed_results() -> None:
     # The last of the three names the way to run.
     made = [ratio for names, ratio in ratios.items() if names[2] in ("compile", "jit", "XLA")]
     assert f"compiled {min(made):.2f} to {max(made):.2f} times" in text
+    every = report.load(ROOT / "docs/benchmarks/cpu-catalogue.json")["rows"]
+    torch, others = (
+        [float(cells[5]) for cells in report.summary(every) if (cells[3] == "torch") is of_torch]
+        for of_torch in (True, False)
+    )
+    assert (len(torch), len(others)) == (38, 76)
+    assert f"{min(others):.2f} to {max(others):.2f} times in JAX and TensorFlow" in text
+    assert f"{min(torch):.2f} to {max(torch):.2f} times in PyTorch" in text
     assert sum(row.get("differ", 0) for row in saved["rows"]) == 0
     paths = sorted((ROOT / "docs/benchmarks").glob("*.json"))
     results = {path.stem: report.load(path) for path in paths}
