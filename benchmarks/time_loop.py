@@ -49,7 +49,8 @@ from rich.progress import track
 from rich.table import Table
 
 import fgi
-from fgi import machine, trees
+from fgi.backend import trees
+from fgi.bench import provenance as machine
 from fgi.networks import Network, cross_entropy
 from fgi.neurons import ALIF
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from fgi.cli import app
 from fgi.cli.shell import surrogate
 from fgi.surrogates import ATan, FastSigmoid, Gaussian, QPseudoSpike, StepPWL
-from fgi.values import GradedSpike, Heaviside, Sign, binary
+from fgi.values.steps import GradedSpike, Heaviside, Sign, binary
 
 if "numpy" not in frameworks.INSTALLED:
     pytest.skip("pictures need NumPy", allow_module_level=True)

@@ -44,7 +44,7 @@ def test_every_name_of_the_protocol_is_asked_for() -> None:
     asked = {case.subject.partition(",")[0] for case in conformance.CASES}
     # Which are looked at together.
     attributes = {"name", "version", "Array", "Key", "floating", "half", "float32", "mechanisms"}
-    attributes |= {"differentiating", "compiles_loops"}
+    attributes |= {"may_differentiate", "compiles_loops"}
     assert set(conformance.REQUIRED + conformance.AUTODIFF) <= asked | attributes
 
 
@@ -189,23 +189,23 @@ FAULTS = (
           "half: has float32, which is not of 16 bits"),
     Fault("the stop gradient is forgotten", "torch", "stop_gradient", lambda f: lambda x: x,
           "stop_gradient", "derivative of x sg.x., which is sg.x.", DERIVED),
-    Fault("connected to twice", "torch", "connected", lambda f: lambda d: f(d) + d, "connected",
+    Fault("connected to twice", "torch", "keep_on_tape", lambda f: lambda d: f(d) + d, "keep_on_tape",
           "derivative: another number", ("derivative one",)),
     Fault("step in turns", "numpy", "step", lambda f: lambda x, y, at_zero=0: f(y + 0 * x, x),
           "step", "threshold"),
     Fault("step counts what is equal", "torch", "step",
           lambda f: lambda x, y, at_zero=0: f(x, y, at_zero=1), "step", "at_zero 0"),
-    Fault("with_value has no derivative", "torch", "with_value", lambda f: lambda y, fx: fx,
-          "with_value", "derivative, plain: another number", ("derivative kept",)),
-    Fault("attached has the value of the seed", "jax", "attached",
-          lambda f: lambda slope, x, fx: f(slope, x, 0 * fx), "attached",
+    Fault("with_value has no derivative", "torch", "assume_value", lambda f: lambda y, fx: fx,
+          "assume_value", "derivative, plain: another number", ("derivative kept",)),
+    Fault("attached has the value of the seed", "jax", "first_order",
+          lambda f: lambda slope, x, fx: f(slope, x, 0 * fx), "first_order",
           "value, plain: ", ("derivative attached",)),
-    Fault("attached twice", "torch", "attached",
+    Fault("attached twice", "torch", "first_order",
           lambda f: lambda slope, x, fx: f(lambda x, **known: 2 * slope(x, **known), x, fx),
-          "attached", "derivative, plain: another number", ("derivative attached",)),
-    Fault("attached has not looked", "torch", "attached",
+          "first_order", "derivative, plain: another number", ("derivative attached",)),
+    Fault("attached has not looked", "torch", "first_order",
           lambda f: lambda slope, x, fx: f(lambda x, checked: slope(x, checked=True), x, fx),
-          "attached", "derivative, plain: where x is infinite or NaN alone",
+          "first_order", "derivative, plain: where x is infinite or NaN alone",
           ("derivative attached",)),
     Fault("where stops the gradient", "torch", "where",
           lambda f: lambda c, x, y: f(c, x, y).detach(), "where", "by argument 0", ("reverse",)),
@@ -223,7 +223,7 @@ FAULTS = (
           ("by hand",)),
     Fault("compile keeps its first result", "torch", "compile", stuck, "compile",
           r"of shape \(3,\)", ("by hand",)),
-    Fault("no derivative is asked for", "torch", "differentiating", always(False), "ATan",
+    Fault("no derivative is asked for", "torch", "may_differentiate", always(False), "ATan",
           "gradient: the gradient is lost", ("eager",)),
     Fault("the mechanism has half the slope", "torch", "mechanisms", twin, "ATan",
           "native twin: scaled by 2", ("eager",)),

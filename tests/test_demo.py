@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fgi
-from fgi import trees
+from fgi.backend import trees
 from support import frameworks
 
 pytest.importorskip("typer", reason="the command line needs typer")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fgi
-from fgi import estimators, functional as F
+from fgi import functional as F
+from fgi.functional import vectors as estimators
 from support.frameworks import (
     AUTODIFF,
     DTYPES,

@@ -208,7 +208,7 @@ INJECTED: dict[str, Any] = {
 def test_a_lost_gradient_is_named(name: str) -> None:
     import torch
 
-    from fgi_backends.torch.modes import Module
+    from fgi_backends.torch.measure.modes import Module
 
     with exports.quiet():
         program = torch.export.export(Module(INJECTED[name]), (torch.tensor([0.5, -1.0, 2.0]),))
@@ -224,7 +224,7 @@ def test_a_lost_gradient_is_named(name: str) -> None:
 def test_how_many_are_lost_and_where() -> None:
     import torch
 
-    from fgi_backends.torch.modes import Module
+    from fgi_backends.torch.measure.modes import Module
 
     atan, gaussian = fgi.surrogates.ATan(), fgi.surrogates.Gaussian()
 
@@ -247,7 +247,7 @@ def test_how_many_are_lost_and_where() -> None:
 def test_a_program_that_has_none_to_lose_passes() -> None:
     import torch
 
-    from fgi_backends.torch.modes import Module
+    from fgi_backends.torch.measure.modes import Module
 
     x = torch.tensor([0.5, -1.0])
     with exports.quiet():

@@ -11,7 +11,7 @@ import pytest
 from mpmath import mp, mpf
 
 import fgi
-from fgi.quadrature import nodes
+from fgi.injection.quadrature import nodes
 from support import catalogue, exact, frameworks
 
 AUTODIFF = frameworks.INSTALLED_AUTODIFF

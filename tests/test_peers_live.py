@@ -122,7 +122,7 @@ GAUSSIAN = preset("sinabs.SingleSpike+Gaussian")
 
 
 @fgi.surrogate
-def bent(x: Any) -> Any:
+def differentiable(x: Any) -> Any:
     """The derivative of that density, sigma 1/2 around 1."""
     return -4 * (x - 1) * GAUSSIAN.derivative(x)
 
@@ -232,7 +232,7 @@ TRAPS = [
     Peer("snntorch.heaviside", gradient(made("heaviside")), "gradient", flat(),
          called=", its gradient"),
     Peer("sinabs.SingleSpike+Gaussian", gradient(sinabs("Gaussian")), "the gradient is lost",
-         bent(forward=GAUSSIAN.derivative), called=", its gradient"),
+         differentiable(forward=GAUSSIAN.derivative), called=", its gradient"),
     Peer("sinabs.SingleSpike+Gaussian", sinabs("Gaussian", kept=True), "as exact as float32",
          dtype="float64", called=", its dtype kept"),
     Peer("spikingjelly.Sigmoid", made("Sigmoid"), "gradient: wrong for positive x alone"),

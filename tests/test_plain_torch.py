@@ -16,8 +16,9 @@ import fgi
 
 torch = pytest.importorskip("torch")
 
+from fgi_backends.torch.plain import is_plain_eager  # noqa: E402
+
 from fgi_backends.torch import attached, step  # noqa: E402
-from fgi_backends.torch.plain import plain  # noqa: E402
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 X = [-2.0, -0.3, -0.0, 0.0, 0.3, 1.5]
@@ -116,9 +117,9 @@ PLAIN: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("kind", PLAIN)
 def test_plain(kind: str) -> None:
     x = PLAIN[kind](tensor(X))
-    assert plain(x)
+    assert is_plain_eager(x)
     with torch.no_grad(), torch.device("cpu"):
-        assert plain(x)
+        assert is_plain_eager(x)
     assert attached(lambda x, checked: 1.0, x, x) is not None
 
 
@@ -174,7 +175,7 @@ def test_arithmetic_where_somebody_looks_on(way: str) -> None:
     answers = []
 
     def asked(x: Any) -> Any:
-        answers.append((plain(x), attached(SPIKE.slope, x, x) is None))
+        answers.append((is_plain_eager(x), attached(SPIKE.slope, x, x) is None))
         return SPIKE(x)
 
     LOOKING_ON[way](asked, tensor(X))

@@ -21,7 +21,6 @@ pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 import scipy.special
 from matplotlib.figure import Figure
 
-from fgi import description, gallery, plot
 from fgi.surrogates import (
     ATan,
     Exponential,
@@ -35,8 +34,14 @@ from fgi.surrogates import (
     StepPWL,
     StraightThrough,
     TanhSpike,
+    description,
+    gallery,
+    plot,
 )
-from fgi.values import Bernoulli, Clip, Heaviside, Round
+from fgi.values.chance import Bernoulli
+from fgi.values.rounding import Round
+from fgi.values.shapes import Clip
+from fgi.values.steps import Heaviside
 
 DESCRIPTIONS = description.catalogue()
 COMMITTED = Path(__file__).parents[1] / "docs" / "gallery"

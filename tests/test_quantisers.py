@@ -15,9 +15,10 @@ import pytest
 from mpmath import mpf
 
 import fgi
-from fgi import tensorwise, values
-from fgi.definition import Primitive
+from fgi import values
+from fgi.functional import tensors as tensorwise
 from fgi.surrogates import LSQ, PACT, FakeQuantize, Rectangle, Sigmoid, StraightThrough
+from fgi.surrogates.surrogate import Primitive
 from support import exact, peers
 from support.frameworks import (
     DTYPES,

@@ -399,7 +399,7 @@ def test_torch_compiles_the_same_for_every_length() -> None:
 
 @pytest.mark.usefixtures("fresh")
 def test_torch_has_two_sizes_of_graphs_at_most() -> None:
-    from fgi_backends.torch.loop import _alike
+    from fgi_backends.torch.scan import _alike
 
     for most in (1, 2, 7, 8):
         for steps in range(1, 200):

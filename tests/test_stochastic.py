@@ -21,7 +21,7 @@ from fgi.surrogates import (
     StraightThrough,
     preset,
 )
-from fgi.values import Bernoulli, Logistic, StochasticRound, StochasticTernary
+from fgi.values.chance import Bernoulli, Logistic, StochasticRound, StochasticTernary
 from support.frameworks import AUTODIFF, INSTALLED, load, numpy_dtype, to_framework, to_numpy
 
 Numpy = np.ndarray[Any, Any]

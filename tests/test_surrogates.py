@@ -15,7 +15,8 @@ import pytest
 from mpmath import mp
 
 import fgi
-from fgi import definition, values
+from fgi import values
+from fgi.surrogates import surrogate as definition
 from support import catalogue, exact, frameworks
 
 INSTALLED = frameworks.INSTALLED

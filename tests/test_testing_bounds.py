@@ -12,7 +12,7 @@ import pytest
 
 import fgi
 import fgi.testing as T
-from fgi.definition import Primitive
+from fgi.surrogates.surrogate import Primitive
 from fgi.testing.bounds import Bound, page
 from support import catalogue, faults, frameworks
 

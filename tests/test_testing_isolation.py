@@ -14,9 +14,9 @@ import pytest
 
 import fgi
 import fgi.testing as T
-from fgi.testing import isolation
-from fgi.testing.isolation import Crashed, TookTooLong, Worker
-from fgi.testing.journal import Journal
+from fgi.testing import workers as isolation
+from fgi.testing.resume import Journal
+from fgi.testing.workers import Crashed, TookTooLong, Worker
 from support import faults, frameworks
 
 FRAMEWORK = min(frameworks.INSTALLED_AUTODIFF)  # jax is the quickest to start

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import fgi
-from fgi import trees
+from fgi.backend import trees
 from support import bptt, frameworks, training_page
 
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn")

@@ -17,7 +17,7 @@ import pytest
 
 import fgi
 from fgi import values
-from fgi.values import Value
+from fgi.values.value import Value
 from support.frameworks import (
     DTYPES,
     INSTALLED,

@@ -2,44 +2,30 @@
 
     y = f(x0) + g'(x0) * (x - x0),   x0 = stop_gradient(x)
 
-Importing this package loads no framework. ``fgi.injection`` holds the one definition,
-``fgi.surrogates`` the catalogue, ``fgi.values`` the functions that a surrogate may return the value
-of, ``fgi.dispatch`` the choice of a backend.
+Importing this package loads no framework. ``fgi.injection`` holds the definition,
+``fgi.surrogates`` the catalogue, ``fgi.values`` what the forward pass returns, ``fgi.backend`` the
+choice of a framework.
 """
 
 import typing as _typing
 
-from . import functional, networks, neurons, surrogates
-from .by_name import get
-from .custom import custom_jvp
-from .definition import Surrogate, surrogate
-from .dispatch import (
-    available_backends,
-    get_backend,
-    namespace,
-    register_backend,
-    set_backend,
-    use_backend,
-)
-from .forward import forward_gradient
-from .given import set_gradients
-from .inference import inference_mode
-from .injection import bypass, inject, stop_gradient, tangent
+from . import functional, moved as moved, surrogates, values
+from .backend.dispatch import get_backend, namespace, set_backend, use_backend
+from .backend.registry import available_backends, register_backend
+from .injection.custom_jvp import custom_jvp
+from .injection.fast import set_fast_paths, use_fast_paths
+from .injection.functions import bypass, inject, stop_gradient, tangent
+from .injection.inference import inference_mode
+from .injection.set_gradients import set_gradients
 from .parameters import number, positive, unit
 from .storage import convert, load, save
-from .transforms import compile, grad, jvp, scan, value_and_grad, vjp, vmap
-from .values import (
-    Heaviside,
-    Round,
-    Sign,
-    ceil,
-    floor,
-    heaviside,
-    identity,
-    round,
-    sign,
-    truncate,
-)
+from .surrogates.get import get
+from .surrogates.surrogate import Surrogate, surrogate
+from .transforms.forward_gradient import forward_gradient
+from .transforms.framework import compile, grad, jvp, scan, value_and_grad, vjp, vmap
+from .values.rounding import Round, ceil, floor, round, truncate
+from .values.shapes import identity
+from .values.steps import Heaviside, Sign, heaviside, sign
 
 __version__ = "0.1.0"
 
@@ -47,10 +33,17 @@ from_config = Surrogate.from_config
 
 
 if _typing.TYPE_CHECKING:
-    from . import jax as jax, keras as keras, testing as testing, torch as torch
+    from . import (
+        jax as jax,
+        keras as keras,
+        networks as networks,
+        neurons as neurons,
+        testing as testing,
+        torch as torch,
+    )
 
-# They need NumPy or a framework, and `import fgi` nothing.
-_ON_USE = ("jax", "keras", "testing", "torch")
+# Loaded on use: some need NumPy or a framework, and all of them time.
+_ON_USE = ("jax", "keras", "networks", "neurons", "testing", "torch")
 
 
 def __getattr__(name: str) -> _typing.Any:
@@ -99,6 +92,7 @@ __all__ = [
     "save",
     "scan",
     "set_backend",
+    "set_fast_paths",
     "set_gradients",
     "sign",
     "stop_gradient",
@@ -108,7 +102,9 @@ __all__ = [
     "truncate",
     "unit",
     "use_backend",
+    "use_fast_paths",
     "value_and_grad",
+    "values",
     "vjp",
     "vmap",
 ]

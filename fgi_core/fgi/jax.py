@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fgi_backends.jax.face import register
+from fgi_backends.jax.pytree import register
 
 from . import surrogates
 from .parameters import each_definition

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fgi_backends.keras.face import Surrogate, register
+from fgi_backends.keras.layer import Surrogate, register
 
 from . import surrogates
 from .parameters import SCHEMA, SCHEMA_KEY, Definition, each_definition

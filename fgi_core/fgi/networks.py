@@ -16,13 +16,14 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from .backend import Array, Backend
-from .dispatch import describe, foreign, namespace, owner
-from .injection import floating_owner
+from .backend.dispatch import backend_of, namespace
+from .backend.messages import describe, mixed_backends_error
+from .backend.protocol import Array, Backend
+from .injection.checks import floating_backend
 from .neurons import LeakyIntegrator, Neuron
 from .neurons.neuron import Draw
 from .parameters import Definition, Number, choice, keyword, number
-from .transforms import compile, scan
+from .transforms.framework import compile, scan
 
 __all__ = ["Network", "Outputs", "Weights", "cross_entropy"]
 
@@ -263,7 +264,7 @@ class Network(Definition, name="network"):
 
     def _checked_inputs(self, params: Weights, xs: Array) -> Backend:
         caller = type(self).__name__
-        xp = floating_owner(caller, xs, "xs")
+        xp = floating_backend(caller, xs, "xs")
         if len(xs.shape) != 3 or any(size == 0 for size in xs.shape):
             raise ValueError(
                 f"{caller}: xs is {describe(xs)}; expected (steps, batch, inputs), at least one of "
@@ -282,7 +283,7 @@ class Network(Definition, name="network"):
             for key, array in layer.items():
                 if not isinstance(array, xp.Array):
                     path = f"{name}.{key}"
-                    raise foreign(caller, xp, path, owner(array, caller, path))
+                    raise mixed_backends_error(caller, xp, path, backend_of(array, caller, path))
                 if array.dtype != xs.dtype:
                     raise TypeError(
                         f"{caller}: xs is {describe(xs)} and {name}.{key} {describe(array)}; "
@@ -332,10 +333,10 @@ def cross_entropy(scores: Array, labels: Array) -> Array:
 
     Errors: TypeError for what is no floating array; ValueError for shapes that differ.
     """
-    xp = floating_owner("fgi.networks.cross_entropy", scores, "scores")
+    xp = floating_backend("fgi.networks.cross_entropy", scores, "scores")
     if not isinstance(labels, xp.Array):
-        theirs = owner(labels, "fgi.networks.cross_entropy", "labels")
-        raise foreign("fgi.networks.cross_entropy", xp, "labels", theirs)
+        theirs = backend_of(labels, "fgi.networks.cross_entropy", "labels")
+        raise mixed_backends_error("fgi.networks.cross_entropy", xp, "labels", theirs)
     if not xp.same_shape(scores, labels):
         raise ValueError(
             f"fgi.networks.cross_entropy: scores is {describe(scores)} and labels is "

@@ -15,14 +15,25 @@ import dataclasses
 import math
 import numbers
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self, TypeAlias, dataclass_transform
 
-from .backend import Array, Backend
-from .dispatch import describe, foreign, owner
-from .presets import did_you_mean
+from .backend.dispatch import backend_of
+from .backend.messages import describe, mixed_backends_error
+from .backend.protocol import Array, Backend
 
-__all__ = ["Definition", "Number", "choice", "count", "integer", "number", "positive", "unit"]
+__all__ = [
+    "Definition",
+    "Number",
+    "brief",
+    "choice",
+    "count",
+    "did_you_mean",
+    "integer",
+    "number",
+    "positive",
+    "unit",
+]
 
 Number: TypeAlias = float | Array
 """A Python number, or a floating array of the framework, which is then differentiable."""
@@ -112,6 +123,11 @@ class Definition:
     name: ClassVar[str]
     """Under which ``to_config`` stores it, and ``fgi.functional`` has it where fgi defines it."""
 
+    group: ClassVar[str] = ""
+    """The module that defines it, without its package."""
+
+    _built_in: ClassVar[bool] = False
+    """Whether fgi defines it."""
     _by_name: ClassVar[dict[str, Any]]
     _names: ClassVar[tuple[str, ...]] = ()
     _required: ClassVar[tuple[str, ...]] = ()
@@ -141,8 +157,13 @@ class Definition:
                 return  # a kind, of which others are
         if name is None:
             name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-        cls.name = name if ours else f"{cls.__module__}:{cls.__qualname__}"
+        package, *inside = cls.__module__.split(".")
+        cls.group = cls.__module__.rpartition(".")[2]
+        cls._built_in = package == __name__.partition(".")[0]
+        if cls._built_in:
+            # Pickles name a class by its module: by the one that is public.
+            cls.__module__ = ".".join([package, *inside[:1]])
+        cls.name = name if cls._built_in else f"{cls.__module__}:{cls.__qualname__}"
         if not cls.__name__.startswith("_"):
             cls._by_name[cls.name] = cls
         _definitions.append(cls)
@@ -186,7 +207,7 @@ class Definition:
                 raise ValueError(f"{kind}: {name} is {value!r}; expected {text}")
             return float(value)
         if hasattr(value, "dtype") and hasattr(value, "shape"):
-            xp = owner(value, kind, name)
+            xp = backend_of(value, kind, name)
             if value.dtype in xp.floating:
                 return value
         came = repr(value) if isinstance(value, SHOWN) else describe(value)
@@ -221,7 +242,7 @@ class Definition:
         arrays = self.arrays
         for name, value in arrays.items():
             if not isinstance(value, xp.Array):
-                raise foreign(type(self).__name__, xp, name, owner(value, name))
+                raise mixed_backends_error(type(self).__name__, xp, name, backend_of(value, name))
         return self.replace(**{name: xp.astype(value, dtype) for name, value in arrays.items()})
 
     def replace(self, **parameters: Any) -> Self:
@@ -324,3 +345,32 @@ class Definition:
             f"expected one of {', '.join(n for n in cls._by_name if ':' not in n)}, or one of "
             f"your own, imported before"
         )
+
+
+def brief(definition: Definition) -> str:
+    """What differs from the defaults, in five digits: ``Gaussian(sigma=0.35355)``."""
+    defaults = {f.name: f.default for f in dataclasses.fields(definition)}  # type: ignore[arg-type]
+
+    def shown(value: Any) -> str:
+        if isinstance(value, Definition):
+            return brief(value)
+        if hasattr(value, "dtype"):
+            return f"<{describe(value)}>"
+        if is_number(value):
+            return f"{value:.5g}"
+        return getattr(value, "__name__", None) or repr(value)
+
+    words = (
+        f"{name}={shown(value)}"
+        for name, value in definition.parameters.items()
+        if hasattr(value, "dtype") or value != defaults[name]
+    )
+    return f"{type(definition).__qualname__}({', '.join(words)})"
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """The close ones as a question, and a blank; nothing where none is close."""
+    import difflib
+
+    close = difflib.get_close_matches(word, words, n=3)
+    return f"did you mean {' or '.join(close)}? " if close else ""

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .dispatch import BUILT_IN, _load, available_backends
+from .backend.registry import BUILT_IN, available_backends, load
 
 if TYPE_CHECKING:
-    from fgi_backends.mode import Mode
+    from fgi_backends.measure.mode import Mode
 
-    from .backend import Autodiff
+    from .backend.protocol import Autodiff
     from .testing import Report
 
 __all__ = ["fgi_backend", "fgi_backends", "fgi_dtype", "fgi_mode"]
@@ -205,8 +205,8 @@ def _modes(
 def _loaded(run: _Run, name: str) -> Autodiff:
     """The backend; torch before TensorFlow, which is what the two need in one process."""
     if name == "tensorflow" and "torch" in run.backends and "torch" not in run.missing:
-        _load("torch")
-    return _load(name)  # type: ignore[return-value]
+        load("torch")
+    return load(name)  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -300,7 +300,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    from fgi_backends.mode import AbsentError
+    from fgi_backends.measure.mode import AbsentError
 
     try:
         return (yield)

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import trees
-from .dispatch import describe, namespace, owner, use_backend
+from .backend import trees
+from .backend.dispatch import backend_of, namespace, use_backend
+from .backend.messages import describe
 
 __all__ = ["convert", "from_npz", "load", "save", "write"]
 
@@ -42,7 +43,7 @@ def convert(tree: Any, backend: str) -> Any:
 
     def converted(x: Any) -> Any:
         with use_backend("auto"):
-            source = owner(x, "fgi.convert", "an array")
+            source = backend_of(x, "fgi.convert", "an array")
         wanted = dtype_name(x)
         # A copy: PyTorch and NumPy would otherwise share the numbers, and change them together.
         y = target.asarray(source.to_numpy(x).copy())
@@ -71,7 +72,8 @@ def save(params: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     path = _known(path, "fgi.save")
     with use_backend("auto"):
         arrays = {
-            name: owner(x, "fgi.save", name).to_numpy(x) for name, x in trees.named(params).items()
+            name: backend_of(x, "fgi.save", name).to_numpy(x)
+            for name, x in trees.named(params).items()
         }
         lost = [name for name, x in trees.named(params).items() if dtype_name(x) == "bfloat16"]
     if lost:

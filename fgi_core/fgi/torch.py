@@ -6,6 +6,6 @@ Importing it imports PyTorch.
 from __future__ import annotations
 
 from fgi_backends.torch.exported import check_exported
-from fgi_backends.torch.face import Surrogate
+from fgi_backends.torch.module import Surrogate
 
 __all__ = ["Surrogate", "check_exported"]

@@ -386,7 +386,7 @@ def found(framework: str, folder: Path) -> dict[str, Any]:
     """What the engines of a framework answer, from processes of their own."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from fgi.testing.isolation import Worker
+    from fgi.testing.workers import Worker
 
     ranks = RANKS if framework == "torch" else 1
     workers = [Worker(300) for _ in range(ranks)]

@@ -56,7 +56,8 @@ def within(context: Callable[[], AbstractContextManager[Any]], way: Way) -> Way:
 def torch_ways() -> Mapping[str, Way]:
     import torch
 
-    from fgi_backends.torch import inject, modes
+    from fgi_backends.torch import inject
+    from fgi_backends.torch.measure import modes
 
     def named(graph: Any) -> list[str]:
         return [str(node.target) for node in graph.nodes if node.op == "call_function"]
@@ -128,7 +129,7 @@ def jax_ways() -> Mapping[str, Way]:
     import jax
     from jax import export
 
-    from fgi_backends.jax import modes
+    from fgi_backends.jax.measure import modes
 
     def exported(vjp_order: int) -> Way:
         def way(f: Function, x: Any) -> Back:
@@ -152,7 +153,7 @@ def jax_ways() -> Mapping[str, Way]:
 def tensorflow_ways() -> Mapping[str, Way]:
     import tensorflow as tf
 
-    from fgi_backends.tensorflow import modes
+    from fgi_backends.tensorflow.measure import modes
 
     def named(function: Any, x: Any) -> list[str]:
         graph = tf.function(function).get_concrete_function(x).graph.as_graph_def()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
-from fgi_backends.mode import Mode, unchanged
+from fgi_backends.measure.mode import Mode, unchanged
 
 from .frameworks import INSTALLED_AUTODIFF, load
 

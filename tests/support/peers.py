@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import fgi
-from fgi.definition import Primitive
+from fgi.surrogates.surrogate import Primitive
 
 from . import exact
 

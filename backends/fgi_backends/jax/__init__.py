@@ -13,8 +13,15 @@ from jax import Array as Array
 from jax.core import Tracer
 from jax.scipy.special import erfc as erfc
 
-from .loop import compiles_loops as compiles_loops, scan as scan
+from ..defaults import (
+    copied as copied,
+    keep_on_tape as keep_on_tape,
+    same_shape as same_shape,
+    shares_memory as shares_memory,
+)
+from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
+from .scan import compiles_loops as compiles_loops, scan as scan
 from .transforms import (
     compile as compile,
     grad as grad,
@@ -23,7 +30,6 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
-from .with_value import attached as attached, with_value as with_value
 
 name = "jax"
 version: str = jax.__version__
@@ -36,16 +42,14 @@ floating = (*half, float32, jnp.dtype("float64"))
 
 
 def stop_gradient(x: Array, /) -> Array:
-    # Of an array of NumPy, as jax.grad takes it, JAX gives back what is no jax.Array.
+    if not isinstance(x, Tracer):
+        return x
+    # JAX traces a NumPy array that jax.grad gets as one of NumPy.
     stopped = jax.lax.stop_gradient(x)
     return stopped if isinstance(stopped, Array) else jnp.asarray(stopped)
 
 
-def connected(d: Array, /) -> Array:
-    return d
-
-
-def differentiating(*xs: Array) -> bool:
+def may_differentiate(*xs: Array) -> bool:
     """Nothing tells a function that JAX traces whether its derivative will be taken.
 
     Of arrays that are not traced it will not.
@@ -53,8 +57,9 @@ def differentiating(*xs: Array) -> bool:
     return not xs or any(isinstance(x, Tracer) for x in xs)
 
 
-def same_shape(x: Array, y: Array, /) -> bool:
-    return x.shape == y.shape
+def is_traced(*xs: Array) -> bool:
+    """Whether JAX traces, for a derivative or to compile."""
+    return any(isinstance(x, Tracer) for x in xs)
 
 
 def double_precision() -> AbstractContextManager[Any]:

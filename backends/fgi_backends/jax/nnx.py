@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ..face import taken_apart
+from ..adapter import split_parameters
 
 __all__ = ["Surrogate"]
 
@@ -34,7 +34,7 @@ class Surrogate(nnx.Module):  # type: ignore[misc]
     """
 
     def __init__(self, spike: Any, learnable: str | Iterable[str] = ()) -> None:
-        self._mould, values, self.learnable = taken_apart(CALLER, spike, learnable)
+        self._mould, values, self.learnable = split_parameters(CALLER, spike, learnable)
         self._kept = tuple(values)
         for name, value in values.items():
             if not isinstance(value, float | jax.Array):
@@ -50,7 +50,7 @@ class Surrogate(nnx.Module):  # type: ignore[misc]
     @property
     def spike(self) -> Any:
         """The surrogate, whose learned parameters are the module's."""
-        return self._mould.filled({name: getattr(self, name)[...] for name in self._kept})
+        return self._mould.build({name: getattr(self, name)[...] for name in self._kept})
 
     def __call__(self, x: Any, key: Any = None) -> Any:
         return self.spike(x, key)

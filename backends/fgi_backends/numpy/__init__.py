@@ -10,6 +10,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..defaults import (
+    assume_value as assume_value,
+    first_order as first_order,
+    is_traced as is_traced,
+    keep_on_tape as keep_on_tape,
+    same_shape as same_shape,
+)
+
 name = "numpy"
 version: str = np.__version__
 Array = (ndarray, np.generic)
@@ -36,21 +44,17 @@ def stop_gradient(x: Any, /) -> Any:
     return x
 
 
-def connected(d: Any, /) -> Any:
-    return d
-
-
-def with_value(y: Any, fx: Any, /) -> Any:
-    return y
-
-
-def attached(slope: Callable[..., Any], x: Any, fx: Any, /) -> None:
-    return None
-
-
-def differentiating(*xs: Any) -> bool:
+def may_differentiate(*xs: Any) -> bool:
     """Never."""
     return False
+
+
+def copied(x: Any, /) -> Any:
+    return x.copy()
+
+
+def shares_memory(x: Any, y: Any, /) -> bool:
+    return bool(np.may_share_memory(x, y))
 
 
 def where(condition: Any, x: Any, y: Any, /) -> Any:
@@ -70,10 +74,6 @@ def exp(x: Any, /) -> Any:
 def erfc(x: Any, /) -> Any:
     # NumPy has no error function; that of the C library is as exact as SciPy's, one call a number.
     return np.vectorize(math.erfc, otypes=[np.float64])(x).astype(x.dtype)
-
-
-def same_shape(x: Any, y: Any, /) -> bool:
-    return bool(x.shape == y.shape)
 
 
 def dtype(name: str, /) -> Any:

@@ -10,13 +10,12 @@ import ml_dtypes
 import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
-from tensorflow.python.ops.gradients_util import (
-    POSSIBLE_GRADIENT_TYPES_NONE,
-    PossibleTapeGradientTypes,
-)
 
-from .loop import compiles_loops as compiles_loops, scan as scan
+from ..defaults import copied as copied, shares_memory as shares_memory
+from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
+from .private import seen_by_tape
+from .scan import compiles_loops as compiles_loops, scan as scan
 from .transforms import (
     compile as compile,
     grad as grad,
@@ -25,7 +24,6 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
-from .with_value import attached as attached, with_value as with_value
 
 name = "tensorflow"
 version: str = tf.__version__
@@ -42,7 +40,7 @@ def stop_gradient(x: Tensor, /) -> Tensor:
     return tf.stop_gradient(x)
 
 
-def connected(d: Tensor, /) -> Tensor:
+def keep_on_tape(d: Tensor, /) -> Tensor:
     # Of all functions that are the identity at 0 and whose gradient depends on d in form, those
     # that cost least: one operation more, and what XLA makes part of others.
     if tf.executing_eagerly():
@@ -51,14 +49,19 @@ def connected(d: Tensor, /) -> Tensor:
     return d + tf.math.multiply_no_nan(tf.square(d), tf.zeros([], d.dtype))
 
 
-def differentiating(*xs: Any) -> bool:
+def may_differentiate(*xs: Any) -> bool:
     """A tape or accumulator may be recording outside the function that is traced.
 
     Eagerly TensorFlow knows which tensors they have seen; of variables it is not asked.
     """
     if not xs or not tf.executing_eagerly() or any(isinstance(x, tf.Variable) for x in xs):
         return True
-    return bool(PossibleTapeGradientTypes(xs) != POSSIBLE_GRADIENT_TYPES_NONE)
+    return seen_by_tape(*xs)
+
+
+def is_traced(*xs: Any) -> bool:
+    """Whether a function is being traced."""
+    return not tf.executing_eagerly()
 
 
 def where(condition: Tensor, x: Any, y: Any, /) -> Tensor:

@@ -31,7 +31,7 @@ class _Forward(threading.local):
 forward = _Forward()
 
 
-def apart(tree: Any) -> Any:
+def copied(tree: Any) -> Any:
     """The same arrays as tensors of their own: tapes tell arguments apart by identity."""
     return tf.nest.map_structure(tf.identity, tree)
 
@@ -45,7 +45,7 @@ def value_and_grad(
     f: Callable[..., Any], *, argnums: int = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     def both(*args: Any, **named: Any) -> tuple[Any, Any]:
-        argument = apart(args[argnums])
+        argument = copied(args[argnums])
         with tf.GradientTape() as tape:
             tape.watch(tf.nest.flatten(argument))
             value = f(*args[:argnums], argument, *args[argnums + 1 :], **named)
@@ -58,7 +58,7 @@ def value_and_grad(
 def jvp(
     f: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[Any, Any]:
-    primals = apart(primals)
+    primals = copied(primals)
     flat = tf.nest.flatten(primals), tf.nest.flatten(tangents)
     if forward.accumulators:
         return _jvp_by_tapes(f, primals, *flat)
@@ -87,7 +87,7 @@ def _jvp_by_tapes(
             y = f(*primals)
         leaves = tf.nest.flatten(y)
         outputs = [leaf for leaf in leaves if leaf.dtype.is_floating]
-        u = apart([tf.zeros_like(leaf) for leaf in outputs])
+        u = copied([tf.zeros_like(leaf) for leaf in outputs])
         outer.watch(u)
         products = inner.gradient(outputs, inputs, u, unconnected_gradients=ZERO)
     found = iter(outer.gradient(products, u, tangents, unconnected_gradients=ZERO))
@@ -96,7 +96,7 @@ def _jvp_by_tapes(
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    primals = apart(primals)
+    primals = copied(primals)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(tf.nest.flatten(primals))
         y = f(*primals)
@@ -129,7 +129,7 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
 
     def vectorized(*args: Any) -> Any:
         # Apart, because a constant from outside the function cannot be a result.
-        return tf.vectorized_map(lambda rows: apart(f(*rows)), args)
+        return tf.vectorized_map(lambda rows: copied(f(*rows)), args)
 
     return mapped
 

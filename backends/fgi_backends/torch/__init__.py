@@ -8,16 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from .loop import (
-    compiles_loops as compiles_loops,
-    for_many_rows as for_many_rows,
-    scan as scan,
-)
+from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
-from .plain import plain
-from .script import bypass as bypass, inject as inject
+from .private import in_forward_mode, in_jit_trace, is_plain_eager
+from .scan import compiles_loops as compiles_loops, for_many_rows as for_many_rows, scan as scan
+from .torchscript import bypass as bypass, inject as inject
 from .transforms import (
     compile as compile,
     grad as grad,
@@ -26,7 +22,6 @@ from .transforms import (
     vjp as vjp,
     vmap as vmap,
 )
-from .with_value import attached as attached, with_value as with_value
 
 name = "torch"
 version: str = torch.__version__
@@ -39,32 +34,45 @@ half = (torch.float16, torch.bfloat16)
 floating = (*half, torch.float32, torch.float64)
 
 
-def is_tracing() -> bool:
-    """Inside ``torch.jit.trace``."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
-
-
 def stop_gradient(x: Tensor, /) -> Tensor:
     return x.detach()
 
 
-def connected(d: Tensor, /) -> Tensor:
-    # Of all functions that are the identity, the one whose gradient depends on d in form and costs
-    # least: one more pass, and 0 * d * d takes five. A compiled function has one derivative only.
+def keep_on_tape(d: Tensor, /) -> Tensor:
+    # Of all functions that are the identity, the cheapest whose gradient depends on d in form: one
+    # more pass, where 0 * d * d takes five. A compiled function has one derivative only.
     return d if torch.compiler.is_compiling() else torch.nn.functional.leaky_relu(d, 1.0)
 
 
-def differentiating(*xs: Tensor) -> bool:
+def may_differentiate(*xs: Tensor) -> bool:
     """Whether a derivative can be asked for: reverse mode is on, or forward mode is at work.
 
-    Not by tensors that have no history, where PyTorch only computes.
+    Not by tensors without a history, in plain eager mode.
 
     ``torch.func`` switches one or the other on inside its transforms, also under ``no_grad``.
     ``torch.jit.trace`` checks its trace by a second one under ``no_grad``, which must not differ.
     """
     if not torch.is_grad_enabled():
-        return forward_ad._current_level >= 0 or is_tracing()
-    return len(xs) == 0 or any(x.requires_grad or not plain(x) for x in xs)
+        return in_forward_mode() or in_jit_trace()
+    return len(xs) == 0 or any(x.requires_grad or not is_plain_eager(x) for x in xs)
+
+
+def is_traced(*xs: Tensor) -> bool:
+    """Whether a compiler keeps what is computed here."""
+    return torch.compiler.is_compiling() or in_jit_trace()
+
+
+def copied(x: Tensor, /) -> Tensor:
+    return x.clone()
+
+
+def shares_memory(x: Tensor, y: Tensor, /) -> bool:
+    """Whether writing into one would show in the other; True where that cannot be known."""
+    if not (is_plain_eager(x) and is_plain_eager(y)):
+        return True
+    if x.layout is not torch.strided or y.layout is not torch.strided:
+        return True
+    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
 
 
 def device(kind: str, /) -> torch.device:
@@ -80,7 +88,7 @@ def sign(x: Tensor, /) -> Tensor:
 
 def same_shape(x: Tensor, y: Tensor, /) -> bool:
     # Under torch.jit.trace sizes are tensors, and comparing them is a warning.
-    return torch._C._get_tracing_state() is not None or x.shape == y.shape
+    return in_jit_trace() or x.shape == y.shape
 
 
 def dtype(name: str, /) -> torch.dtype:
@@ -94,7 +102,7 @@ def astype(x: Tensor, dtype: torch.dtype, /) -> Tensor:
 
 def step(x: Tensor, y: Tensor | float, /, *, at_zero: int = 0) -> Tensor:
     compare = torch.ge if at_zero else torch.gt
-    if plain(x) and not isinstance(y, Tensor):
+    if is_plain_eager(x) and not isinstance(y, Tensor):
         # Booleans and their conversion take six times as long as comparing into floats.
         x0 = x.detach() if x.requires_grad else x
         return compare(x0, y, out=torch.empty_like(x0))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from .plain import unobserved
+from .private import is_eager
 
 __all__ = ["compile", "grad", "jvp", "value_and_grad", "vjp", "vmap"]
 
@@ -20,7 +20,7 @@ def on_tape() -> bool:
 
     ``torch.compile`` takes a function for unsuitable, for good, that it meets under ``torch.func``.
     """
-    return unobserved() and not torch.is_inference_mode_enabled()
+    return is_eager() and not torch.is_inference_mode_enabled()
 
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:
@@ -97,7 +97,7 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
     return mapped
 
 
-def apart(f: Callable[..., Any]) -> Callable[..., Any]:
+def with_own_code(f: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, of a code object of its own.
 
     PyTorch keeps what it compiled by code object, and gives up after eight.
@@ -112,5 +112,5 @@ def apart(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = torch.compile(apart(f))
+    compiled: Callable[..., Any] = torch.compile(with_own_code(f))
     return compiled

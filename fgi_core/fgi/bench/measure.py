@@ -14,8 +14,8 @@ import numpy as np
 
 import fgi
 
-from .. import trees
-from ..backend import Backend
+from ..backend import trees
+from ..backend.protocol import Backend
 from .mechanisms import VALUE_ALONE, by_hand, mechanisms
 from .workloads import WORKLOADS, Problem
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import fgi
 
-from ..backend import Array, Backend
-from ..definition import NativeTwin, Surrogate
-from ..injection import inject_as_published
+from ..backend.protocol import Array, Backend
+from ..injection.functions import inject_as_published
+from ..surrogates.surrogate import NativeTwin, Surrogate
 
 __all__ = ["BASELINE", "BY_HAND", "VALUE_ALONE", "by_hand", "mechanisms"]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import fgi
 
-from .. import machine
 from ..storage import write
-from ..testing.isolation import Crashed, TookTooLong, Worker
+from ..testing.workers import Crashed, TookTooLong, Worker
+from . import provenance as machine
 from .measure import Group, measure, timing
 from .workloads import WORKLOADS
 

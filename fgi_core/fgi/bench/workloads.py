@@ -14,7 +14,7 @@ import numpy as np
 
 import fgi
 
-from ..backend import Array, Backend
+from ..backend.protocol import Array, Backend
 from ..networks import Network, cross_entropy
 from ..neurons import ALIF, BRF, LIF
 

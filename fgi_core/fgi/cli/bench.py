@@ -125,7 +125,7 @@ def _write_pages(results: Path) -> None:
         from ..bench import report
         from ..bench.figures import figures
         from ..bench.page import pages
-        from ..plot import own_style, save
+        from ..surrogates.plot import own_style, save
     except ModuleNotFoundError as error:
         raise missing("bench --report", "plot", error) from error
     from ..storage import write

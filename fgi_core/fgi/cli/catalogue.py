@@ -10,9 +10,9 @@ import typer
 from rich import box
 from rich.table import Table
 
-from .. import description
-from ..description import Description
-from ..presets import did_you_mean
+from ..parameters import did_you_mean
+from ..surrogates import description
+from ..surrogates.description import Description
 from .shell import console
 
 __all__ = ["list_", "show"]

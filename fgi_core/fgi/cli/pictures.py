@@ -39,7 +39,7 @@ def plot(
     try:
         from matplotlib.figure import Figure
 
-        from ..plot import CURVES, FORMATS, draw, own_style, save
+        from ..surrogates.plot import CURVES, FORMATS, draw, own_style, save
     except ModuleNotFoundError as error:
         raise missing("plot", "plot", error) from error
     if out.suffix.lower() not in FORMATS:
@@ -77,7 +77,7 @@ def gallery(
 ) -> None:
     """The page with every surrogate: picture, equations, parameters, names elsewhere."""
     try:
-        from ..gallery import write
+        from ..surrogates.gallery import write
 
         files = write(out)
     except ImportError as error:

@@ -12,10 +12,10 @@ import numpy as np
 
 import fgi
 
-from .. import trees
-from ..backend import Array, Backend
+from ..backend import trees
+from ..backend.protocol import Array, Backend
 from ..data import Sequences
-from ..definition import Surrogate
+from ..surrogates.surrogate import Surrogate
 from ..training.optimiser import zero_moments
 from .training import batches, initial, loss, network, rate, update
 

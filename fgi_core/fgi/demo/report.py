@@ -22,7 +22,7 @@ from rich.table import Table
 
 import fgi
 
-from ..definition import Surrogate
+from ..surrogates.surrogate import Surrogate
 from .comparison import TIMED_EPOCHS, Outcome
 
 __all__ = ["figure", "progress", "save", "table"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import fgi
 
-from ..backend import Array
+from ..backend.protocol import Array
 from ..data import Sequences, batches as shuffled
 from ..networks import Network, Weights, cross_entropy
 from ..neurons import ALIF, normal

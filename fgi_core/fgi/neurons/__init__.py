@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..presets import made
+from ..surrogates.presets import made
 from .adaptive import ALIF, YinALIF
 from .leaky import LIF, LeakyIntegrator, SynapticLIF
 from .neuron import Learned, Neuron, normal, uniform

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..backend import Array
+from ..backend.protocol import Array
 from ..parameters import Number, number, unit
 from .neuron import Learned, Neuron, State, normal, sigmoid, time_constant
 

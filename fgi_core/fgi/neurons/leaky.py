@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ..backend import Array, Backend
-from ..dispatch import namespace
+from ..backend.dispatch import namespace
+from ..backend.protocol import Array, Backend
 from ..parameters import Number, choice, integer, is_number, keyword, number, unit
 from ..surrogates import preset as surrogate_preset
 from .neuron import Learned, Neuron, State, normal, sigmoid

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from ..backend import Array, Backend
-from ..definition import Surrogate
-from ..dispatch import describe
-from ..injection import floating_owner
+from ..backend.messages import describe
+from ..backend.protocol import Array, Backend
+from ..injection.checks import floating_backend
 from ..parameters import Definition
+from ..surrogates.surrogate import Surrogate
 
 __all__ = ["Draw", "Learned", "Neuron", "Parameters", "State", "normal", "uniform"]
 
@@ -116,12 +116,12 @@ class Neuron(Definition):
 
     def initial(self, x: Array) -> dict[str, Array]:
         """The state at rest, shaped like ``x``."""
-        xp = floating_owner(type(self).__name__, x)
+        xp = floating_backend(type(self).__name__, x)
         return {name: xp.zeros_like(x) for name in self.states}
 
     def constants(self, params: Parameters, x: Array) -> dict[str, Any]:
         """Every parameter in its range, in the dtype of ``x``; those not learned are numbers."""
-        xp = floating_owner(type(self).__name__, x)
+        xp = floating_backend(type(self).__name__, x)
         unknown = [name for name in params if name not in self.learned]
         if unknown:
             raise ValueError(

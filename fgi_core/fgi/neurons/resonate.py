@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ..backend import Array, Backend
-from ..definition import Surrogate
-from ..dispatch import namespace
-from ..formulas import bell
+from ..backend.dispatch import namespace
+from ..backend.protocol import Array, Backend
 from ..parameters import Number, is_number, number, positive, unit
+from ..surrogates.surrogate import Surrogate
+from ..values.formulas import bell
 from .neuron import Learned, Neuron, Parameters, State, magnitude, uniform
 
 __all__ = ["BRF", "RF", "BroadDoubleGaussian"]

@@ -1,9 +1,9 @@
-"""The catalogue: every published surrogate and straight-through estimator, once.
+"""Surrogates: every published surrogate and straight-through estimator, once.
 
-Each module here is a group, each class in it one definition: equation, parameters, source, and in
-``presets`` what other libraries call it. Whatever is defined in a module of this folder is found:
-as ``fgi.surrogates.ATan``, as ``fgi.functional.atan``, by ``fgi.from_config``, by ``fgi list``, and
-by the tests. The modules are loaded on first use, so that ``import fgi`` stays quick.
+Each module of ``catalogue`` is a group, each class in it one definition: equation, parameters,
+source, and in ``presets`` its names in other libraries. A class that is defined there is found: as
+``fgi.surrogates.ATan``, as ``fgi.functional.atan``, by ``fgi.from_config``, by ``fgi list``, and by
+the tests. The modules are loaded on first use, so that ``import fgi`` stays quick.
 """
 
 from __future__ import annotations
@@ -14,35 +14,36 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..definition import Surrogate
-from ..presets import made
+from . import catalogue as _groups
+from .presets import made
+from .surrogate import Primitive as Primitive, Surrogate
 
 if TYPE_CHECKING:
-    from .counts import *
-    from .piecewise import *
-    from .pointed import *
-    from .quantisers import *
-    from .smooth import *
-    from .stochastic import *
-    from .surgery import *
+    from .catalogue.cusps import *
+    from .catalogue.gradient_scaling import *
+    from .catalogue.piecewise import *
+    from .catalogue.quantisers import *
+    from .catalogue.smooth import *
+    from .catalogue.spike_counts import *
+    from .catalogue.stochastic import *
 
 
 def groups() -> tuple[str, ...]:
     """The names of the modules."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(module.name for module in pkgutil.iter_modules(_groups.__path__))
 
 
 def catalogue() -> Mapping[str, type[Surrogate]]:
     """Every class by its name, group after group."""
     found: dict[str, type[Surrogate]] = {}
     for group in groups():
-        module = importlib.import_module(f"{__name__}.{group}")
+        module = importlib.import_module(f"{_groups.__name__}.{group}")
         found |= {
             name: definition
             for name, definition in vars(module).items()
             if isinstance(definition, type)
             and issubclass(definition, Surrogate)
-            and definition.__module__ == module.__name__
+            and definition.group == group
         }
     return found
 

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ..definition import Surrogate
-from ..dispatch import available_backends
-from . import between
+from ..backend.registry import available_backends
+from ..surrogates.surrogate import Surrogate
+from . import cross_framework as between
 from .bounds import TABLE, Bound
 from .cell import Cell, Settings
-from .engine import divide, run
-from .isolation import Crashed, Local, TookTooLong, Worker
-from .journal import Journal
 from .modes import AUTODIFF, backend, chosen
 from .precision import PRECISIONS
 from .report import CRASH, ERROR, LIMIT, Report, Row
+from .resume import Journal
+from .run import divide, run
 from .subjects import Subject, subjects
+from .workers import Crashed, Local, TookTooLong, Worker
 
 __all__ = ["assert_gradients_match", "assert_value_exact", "check"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Autodiff, Backend
+from ..backend.protocol import Autodiff, Backend
 from .bounds import TABLE, Bound
 from .precision import Floats, Precision
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import custom
-from ..backend import Backend
-from ..custom import CustomJVP, _owner
-from ..trees import leaves as tree_leaves, rebuilt
+from ..backend.protocol import Backend
+from ..backend.trees import leaves as tree_leaves, rebuilt
+from ..injection.custom_jvp import CustomJVP, first_backend
 
 __all__ = ["assert_linear", "checking"]
 
@@ -40,7 +39,7 @@ def assert_linear(
     if not isinstance(primals, tuple):
         primals = (primals,)
     leaves = list(tree_leaves(primals))
-    xp = _owner(leaves)
+    xp = first_backend(leaves)
     rng = np.random.default_rng(seed)
 
     def draw() -> list[Any]:
@@ -116,23 +115,23 @@ def checking() -> Iterator[None]:
 
     Errors, at the call: AssertionError as in ``assert_linear``.
     """
-    before = custom.inspect
-    custom.inspect = _inspect
+    before = CustomJVP.watcher
+    CustomJVP.watcher = staticmethod(_inspect)
     try:
         yield
     finally:
-        custom.inspect = before
+        CustomJVP.watcher = before
 
 
 def _inspect(rule: Rule, points: tuple[Any, ...]) -> None:
-    xp = _owner(list(tree_leaves(points)))
+    xp = first_backend(list(tree_leaves(points)))
     if not all(_concrete(xp, leaf) for leaf in tree_leaves(points)):
         return
-    before, custom.inspect = custom.inspect, None  # a rule may call another
+    before, CustomJVP.watcher = CustomJVP.watcher, None  # a rule may call another
     try:
         assert_linear(rule, points)
     finally:
-        custom.inspect = before
+        CustomJVP.watcher = before
 
 
 def _concrete(xp: Backend, leaf: Any) -> bool:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-from fgi_backends.mode import Function, Mode, direct, table
+from fgi_backends.measure.mode import Function, Mode, direct, table
 
-from ..backend import Autodiff
-from ..dispatch import BUILT_IN, _load, namespace
-from ..transforms import compile, grad, jvp, scan, vjp, vmap
+from ..backend.protocol import Autodiff
+from ..backend.dispatch import namespace
+from ..backend.registry import BUILT_IN, load
+from ..transforms.framework import compile, grad, jvp, scan, vjp, vmap
 
 __all__ = ["AUTODIFF", "GENERIC", "backend", "chosen", "generic", "modes"]
 
@@ -22,7 +23,7 @@ AUTODIFF = ("torch", "jax", "tensorflow")
 
 def backend(framework: str) -> Autodiff:
     """The backend module of that name; ImportError where its framework does not load."""
-    return cast("Autodiff", _load(framework))
+    return cast("Autodiff", load(framework))
 
 
 def _slope(f: Function) -> Function:

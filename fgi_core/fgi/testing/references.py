@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..definition import Surrogate
 from ..parameters import is_number
+from ..surrogates.surrogate import Surrogate
 from .bounds import Bound, bound
 from .precision import Floats, Precision
 

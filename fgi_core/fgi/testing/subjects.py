@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..definition import Surrogate
-from ..dispatch import BUILT_IN, available_backends, describe
-from ..values import Value
+from ..backend.messages import describe
+from ..backend.registry import BUILT_IN, available_backends
+from ..surrogates.surrogate import Surrogate
+from ..values.value import Value
 
 __all__ = ["Subject", "by_framework", "load", "subjects"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import trees
+from ..backend import trees
 from ..storage import from_npz, write
 from .learner import State
 from .settings import Settings

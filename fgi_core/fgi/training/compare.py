@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import trees
+from ..backend import trees
+from ..backend.dispatch import use_backend
 from ..data import Sequences
 from ..data.sequences import Numbers
-from ..dispatch import use_backend
 from .learner import Learner
 from .loop import first, one_epoch
 from .sequences import sequences

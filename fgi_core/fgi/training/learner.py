@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from .. import trees
+from ..backend import trees
+from ..backend.dispatch import namespace, use_backend
 from ..data.sequences import Numbers
-from ..dispatch import namespace, use_backend
-from ..inference import inference_mode
+from ..injection.inference import inference_mode
 from ..networks import cross_entropy
-from ..transforms import compile, value_and_grad
+from ..transforms.framework import compile, value_and_grad
 from .optimiser import adam, clipped, zero_moments
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..backend import Autodiff
+    from ..backend.protocol import Autodiff
 
 __all__ = ["Learner", "State"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import trees
+from ..backend import trees
 from ..data import Sequences, batches
 from ..data.sequences import Numbers
 from .checkpoint import Checkpoint, Epoch

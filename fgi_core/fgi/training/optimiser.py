@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import trees
-from ..backend import Array
-from ..dispatch import namespace
+from ..backend import trees
+from ..backend.dispatch import namespace
+from ..backend.protocol import Array
 
 __all__ = ["DECAYS", "adam", "clipped", "zero_moments"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import fgi
 
-from .. import machine
-from ..dispatch import namespace, use_backend
+from ..backend.dispatch import namespace, use_backend
+from ..bench import provenance as machine
 from ..storage import write
 from .checkpoint import Checkpoint
 from .compare import Comparison

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .. import neurons, surrogates
-from ..definition import Surrogate
 from ..networks import Network
 from ..neurons import Neuron
+from ..surrogates.surrogate import Surrogate
 from .optimiser import DECAYS
 from .recipes import MODELS, RECIPES, recipe
 

@@ -37,19 +37,19 @@ def stop_gradient(x: mx.array, /) -> mx.array:
     return mx.stop_gradient(x)
 
 
-def connected(d: mx.array, /) -> mx.array:
+def keep_on_tape(d: mx.array, /) -> mx.array:
     return d
 
 
-def with_value(y: mx.array, fx: mx.array, /) -> mx.array:
+def assume_value(y: mx.array, fx: mx.array, /) -> mx.array:
     return y
 
 
-def attached(slope: Callable[..., mx.array], x: mx.array, fx: mx.array, /) -> None:
+def first_order(slope: Callable[..., mx.array], x: mx.array, fx: mx.array, /) -> None:
     return None
 
 
-def differentiating(*xs: Any) -> bool:
+def may_differentiate(*xs: Any) -> bool:
     """Always: nothing tells a function that MLX traces whether its derivative will be taken."""
     return True
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from fgi.trees import leaves, map as tree_map
+from fgi.backend.trees import leaves, map as tree_map
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 

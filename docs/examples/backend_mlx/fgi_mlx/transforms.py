@@ -10,7 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from fgi.trees import leaves, rebuilt
+from fgi.backend.trees import leaves, rebuilt
 
 
 def grad(f: Callable[..., Any], *, argnums: int = 0) -> Callable[..., Any]:

@@ -28,10 +28,11 @@ from typing import Any
 
 import numpy as np
 
-from fgi_backends.mode import AbsentError
+from fgi_backends.measure.mode import AbsentError
 
-from ...backend import Backend
-from ...dispatch import under_test, use_backend
+from ...backend.dispatch import use_backend
+from ...backend.protocol import Backend
+from ...backend.registry import under_test
 from ..bounds import TABLE, Bound
 from ..cell import Settings, has
 from ..precision import PRECISIONS

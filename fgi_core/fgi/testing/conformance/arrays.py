@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fgi_backends.mode import AbsentError
+from fgi_backends.measure.mode import AbsentError
 
 from ..cell import has
 from ..precision import PRECISIONS
@@ -221,7 +221,7 @@ def to_numpy(p: Probe) -> None:
 
 
 @case("values", "ones_like", "zeros_like")
-def filled(p: Probe, function: str) -> None:
+def build(p: Probe, function: str) -> None:
     for x in (np.array([[NAN, -INF, -0.0]]), np.array(-2.5)):
         p.same(p.call(function, x), getattr(np, function)(x))
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...inference import inference_mode
-from ...injection import attach
-from ...transforms import compile, grad, jvp, scan, value_and_grad, vjp, vmap
+from ...injection.fast import by_slope
+from ...injection.inference import inference_mode
+from ...transforms.framework import compile, grad, jvp, scan, value_and_grad, vjp, vmap
 from ..bounds import Bound
 from ..cell import has
 from ..precision import Floats
@@ -56,14 +56,14 @@ def stops(p: Probe) -> None:
     p.same(pullback(p.into(u))[0], u * x, x, quantity="derivative of x sg(x), which is sg(x)")
 
 
-@case("by an array", "differentiating", needs=("vjp", "grad", "jvp"))
+@case("by an array", "may_differentiate", needs=("vjp", "grad", "jvp"))
 def knows_what_is_differentiated(p: Probe) -> None:
     x, y = p.into(np.array([0.5, -2.5])), p.into(np.ones(2))
     found: dict[str, bool] = {}
 
     def asked(quantity: str) -> Callable[[Any], Any]:
         def f(x: Any) -> Any:
-            found[quantity] = p.xp.differentiating(x) and p.xp.differentiating(y, x)
+            found[quantity] = p.xp.may_differentiate(x) and p.xp.may_differentiate(y, x)
             return p.xp.sum(x * x)
 
         return f
@@ -75,29 +75,29 @@ def knows_what_is_differentiated(p: Probe) -> None:
     grad(lambda x: p.xp.sum(grad(asked("grad of grad"))(x)))(x)
     for quantity, known in found.items():
         p.require(known, quantity, "a derivative is asked for, and not known to be")
-    p.require(isinstance(p.xp.differentiating(y), bool), "outside", "is no bool")
+    p.require(isinstance(p.xp.may_differentiate(y), bool), "outside", "is no bool")
 
 
-@case("derivative one", "connected", needs=("vjp",))
+@case("derivative one", "keep_on_tape", needs=("vjp",))
 def connects(p: Probe) -> None:
     zeros, u = np.zeros(3), np.array([-2.0, 0.5, 4.0])
-    y, pullback = vjp(p.xp.connected, p.into(zeros))
+    y, pullback = vjp(p.xp.keep_on_tape, p.into(zeros))
     p.same(y, zeros)
     p.same(pullback(p.into(u))[0], u, quantity="derivative")
 
     def slope(d: Any) -> Any:
-        return vjp(p.xp.connected, d)[1](p.into(u))[0]
+        return vjp(p.xp.keep_on_tape, d)[1](p.into(u))[0]
 
     _, pullback = vjp(slope, p.into(zeros))
     p.same(pullback(p.into(u))[0], zeros, zeros=False, quantity="second derivative")
 
 
-@case("derivative kept", "with_value", needs=("vjp", "compile"))
+@case("derivative kept", "assume_value", needs=("vjp", "compile"))
 def keeps(p: Probe) -> None:
     x, u, v = np.array([0.5, -2.5, 3.0]), np.array([-2.0, 0.5, 4.0]), np.array([4.0, 2.0, -1.0])
 
     def square(x: Any) -> Any:
-        return p.xp.with_value(x * x, p.xp.stop_gradient(x * x))
+        return p.xp.assume_value(x * x, p.xp.stop_gradient(x * x))
 
     for f, how in ((square, "plain"), (compile(square), "compiled")):
         y, pullback = vjp(f, p.into(x))
@@ -111,7 +111,7 @@ def keeps(p: Probe) -> None:
     p.same(pullback(p.into(v))[0], 2 * u * v, quantity="second derivative")
 
 
-@case("derivative attached", "attached", needs=("vjp", "grad", "compile"))
+@case("derivative attached", "first_order", needs=("vjp", "grad", "compile"))
 def attaches(p: Probe) -> None:
     x, u = np.array([0.5, -2.5, INF, -INF, np.nan]), np.array([-2.0, 0.5, 4.0, 3.0, -1.0])
     fx, point = np.array([1.0, -0.0, np.nan, INF, 0.0]), np.array([0.5, -2.5, 0.0, 0.0, 0.0])
@@ -124,7 +124,7 @@ def attaches(p: Probe) -> None:
         wanted = np.where(np.isfinite(x), expected, 0) * u
 
         def f(x: Any, slope: Any = slope) -> Any:
-            return attach(p.xp, p.into(fx), slope, x)
+            return by_slope(p.xp, p.into(fx), slope, x)
 
         def weighted(x: Any, f: Any = f) -> Any:
             y = f(x)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fgi_backends.mode import AbsentError
+from fgi_backends.measure.mode import AbsentError
 
-from ...dispatch import describe
+from ...backend.messages import describe
 from ..bounds import Bound, bound
 from ..cell import of_dtype
 from ..precision import PRECISIONS, Floats, Precision

@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from fgi_backends.mode import AbsentError
+from fgi_backends.measure.mode import AbsentError
 
-from ...dispatch import use_backend
-from ...inference import inference_mode
-from ...injection import bypass, inject, tangent
+from ...backend.dispatch import use_backend
+from ...injection.functions import bypass, inject, tangent
+from ...injection.inference import inference_mode
 from ...surrogates import ATan, FastSigmoid, Gaussian, Rectangle, Sigmoid, StraightThrough
-from ...transforms import grad, vjp
-from ...values import Bernoulli, Logistic, Round
+from ...transforms.framework import grad, vjp
+from ...values.chance import Bernoulli, Logistic
+from ...values.rounding import Round
 from .. import points
 from ..cell import Cell, Settings, has, numbers, of_dtype
-from ..engine import divide, failed, in_mode
-from ..judge import Judge, Judgement
+from ..compare import Judge, Judgement
 from ..modes import GENERIC, generic
 from ..precision import PRECISIONS
 from ..report import ABSENT, DIFFERS, OK, Row
+from ..run import divide, failed, in_mode
 from ..subjects import Subject, subjects
 from .case import case
 from .probe import Probe

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...backend import Autodiff, Backend
-from ...dispatch import describe, get_backend, namespace, use_backend
+from ...backend.dispatch import get_backend, namespace, use_backend
+from ...backend.messages import describe
+from ...backend.protocol import Autodiff, Backend
 from ..cell import has
 from .case import ANY, EVERY, case
 from .probe import Probe
@@ -48,7 +49,7 @@ def attributes(p: Probe) -> None:
     if hasattr(xp, "compiles_loops"):
         told = f"is {xp.compiles_loops!r}; expected True or False"
         p.require(isinstance(xp.compiles_loops, bool), "compiles_loops", told)
-    p.require(isinstance(xp.differentiating(), bool), "differentiating", "is no bool")
+    p.require(isinstance(xp.may_differentiate(), bool), "may_differentiate", "is no bool")
     differentiates = [name for name in AUTODIFF if hasattr(xp, name)]
     missing = [name for name in ("vjp", "grad", "value_and_grad") if name not in differentiates]
     told = f"has {', '.join(differentiates)} but no {', '.join(missing)}"

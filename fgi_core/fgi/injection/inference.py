@@ -1,0 +1,50 @@
+"""When only values are computed: in ``inference_mode``, and where nothing can differentiate."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from ..backend.protocol import Array, Backend
+from ..backend.scope import Scope
+
+__all__ = ["inference_mode", "mode", "value_only", "without_history"]
+
+EAGER, TRACED = "eager", "traced"
+
+_scope: Scope[str | None] = Scope("fgi.inference_mode", None)
+
+
+def inference_mode(*, traced: bool = False) -> AbstractContextManager[None]:
+    """Compute ``f(x)`` alone inside the block, in every framework.
+
+    The mode is for this thread and task. Code that a framework traces and keeps, by
+    ``torch.compile``, ``jax.jit`` or ``tf.function``, does not take notice of it: it keeps its
+    gradient for calls after the block. With ``traced=True`` it does, for a function that is traced
+    to be exported and never trained: its gradient is zero for good.
+
+    PyTorch is asked whether it is differentiating, so that ``torch.no_grad()`` is enough there, and
+    each framework whether it differentiates by the array at hand.
+
+        with fgi.inference_mode():
+            y = spike(x)
+    """
+    return _scope.block(TRACED if traced else EAGER)
+
+
+def mode() -> str | None:
+    """``"eager"`` or ``"traced"`` inside the block, None outside."""
+    return _scope.get()
+
+
+def value_only(xp: Backend, *xs: Array) -> bool:
+    """Whether no derivative can be asked for; given arrays, none by these."""
+    chosen = _scope.get()
+    if chosen is not None and (chosen == TRACED or not xp.is_traced(*xs)):
+        return True
+    return not xp.may_differentiate(*xs)
+
+
+def without_history(xp: Backend, y: Array, *inputs: Array) -> Array:
+    """``y`` without a gradient, and in memory that it does not share with an input."""
+    y = xp.stop_gradient(y)
+    return xp.copied(y) if any(xp.shares_memory(y, x) for x in inputs) else y

@@ -1,0 +1,77 @@
+"""Pieces that several slopes are made of, each exact to rounding over the whole range."""
+
+from __future__ import annotations
+
+import math
+
+from ..backend.protocol import Array, Backend
+from ..parameters import Number, is_number
+
+__all__ = [
+    "bell",
+    "clip",
+    "log_of",
+    "logistic",
+    "logistic_slope",
+    "minus_abs",
+    "sin_turns",
+    "squared",
+]
+
+
+def bell(xp: Backend, x: Array, sigma: Number, *, differentiable: bool = False) -> Array:
+    """exp(-x^2 / (2 sigma^2)); ``bent``: differentiable to the end of the dtype."""
+    if differentiable:
+        # A square that overflows has a derivative that does too, and 0 * inf is NaN. Beyond 64
+        # sigma the result is 0 in every dtype.
+        far = 64 * sigma
+        x = xp.where(abs(x) < far, x, far)
+    u = x / sigma
+    return xp.exp(-0.5 * (u * u))
+
+
+def squared(xp: Backend, z: Array, *, differentiable: bool = False, ends: float = 2.0) -> Array:
+    """z^2; ``bent``: its derivative is never infinite, and 0 beyond ``ends`` sqrt(largest)."""
+    if differentiable:
+        far = ends * math.sqrt(float(xp.finfo(z.dtype).max))
+        z = xp.where(abs(z) < far, z, far)
+    return z * z
+
+
+def log_of(xp: Backend, parameter: Number) -> Number:
+    """Its logarithm, of a number > 0 or of an array."""
+    return math.log(parameter) if is_number(parameter) else xp.log(parameter)
+
+
+def logistic(xp: Backend, z: Array) -> Array:
+    """1 / (1 + exp(-z)), never overflowing, exact to rounding on both sides."""
+    e = xp.exp(minus_abs(xp, z))
+    return xp.where(z < 0, e, xp.ones_like(e)) / (1 + e)
+
+
+def logistic_slope(xp: Backend, z: Array) -> Array:
+    """s(z) (1 - s(z)): that product cancels on one side, and overflows on the other."""
+    e = xp.exp(minus_abs(xp, z))
+    return e / ((1 + e) * (1 + e))
+
+
+def minus_abs(xp: Backend, x: Array) -> Array:
+    """-|x|, with derivative -1 at 0, where that of abs is 0 in PyTorch and TensorFlow."""
+    return xp.where(x < 0, x, -x)
+
+
+def sin_turns(xp: Backend, t: Array) -> Array:
+    """sin(2 pi t), exact to rounding near each of its zeros."""
+    # What is taken off t is exact, as the angle 2 pi t is not; the rest is at most a quarter turn.
+    f = t - xp.round(t)
+    f = xp.where(f > 0.25, 0.5 - f, xp.where(f < -0.25, -0.5 - f, f))
+    return xp.sin(2 * math.pi * f)
+
+
+def clip(xp: Backend, x: Array, low: Number, high: Number) -> Array:
+    """min(max(x, low), high), for numbers, infinite ones too, or arrays; NaN stays."""
+    if not (isinstance(low, float) and low == -math.inf):
+        x = xp.where(x < low, low, x)
+    if not (isinstance(high, float) and high == math.inf):
+        x = xp.where(x > high, high, x)
+    return x
