@@ -16,6 +16,7 @@ from jax.scipy.special import erfc as erfc
 from ..defaults import (
     copied as copied,
     keep_on_tape as keep_on_tape,
+    reciprocal as reciprocal,
     same_shape as same_shape,
     shares_memory as shares_memory,
 )

@@ -15,6 +15,7 @@ from ..defaults import (
     first_order as first_order,
     is_traced as is_traced,
     keep_on_tape as keep_on_tape,
+    reciprocal as reciprocal,
     same_shape as same_shape,
 )
 
@@ -124,6 +125,14 @@ def divide(x: Any, y: Any, /) -> Any:
     return np.divide(x, np.asarray(y, x.dtype))
 
 
+def maximum(x: Any, y: Any, /) -> Any:
+    return np.maximum(x, np.asarray(y, x.dtype))
+
+
+def minimum(x: Any, y: Any, /) -> Any:
+    return np.minimum(x, np.asarray(y, x.dtype))
+
+
 def remainder(x: Any, y: Any, /) -> Any:
     wide = _wide(x)
     return np.remainder(x.astype(wide), np.asarray(y, wide)).astype(x.dtype)
@@ -169,8 +178,6 @@ double_precision = nullcontext
 floor = np.floor
 log = np.log
 log1p = np.log1p
-maximum = np.maximum
-minimum = np.minimum
 ones_like = np.ones_like
 round = np.round
 sign = np.sign

@@ -109,6 +109,25 @@ def step(x: Tensor, y: Tensor | float, /, *, at_zero: int = 0) -> Tensor:
     return compare(x, y).to(x.dtype)
 
 
+def maximum(x: Tensor, y: Tensor | float, /) -> Tensor:
+    return _extremum(torch.maximum, torch.clamp_min, x, y)
+
+
+def minimum(x: Tensor, y: Tensor | float, /) -> Tensor:
+    return _extremum(torch.minimum, torch.clamp_max, x, y)
+
+
+def _extremum(
+    of_two: Callable[..., Tensor], by_number: Callable[..., Tensor], x: Tensor, y: Tensor | float
+) -> Tensor:
+    if isinstance(y, Tensor):
+        return of_two(x, y)
+    # The derivative of clamp at a tie is 1, and that of maximum 1/2.
+    if is_plain_eager(x) and not x.requires_grad:
+        return by_number(x, y)
+    return of_two(x, torch.full((), y, dtype=x.dtype, device=x.device))
+
+
 def asarray(x: Any, /, *, dtype: torch.dtype | None = None) -> Tensor:
     if getattr(x, "dtype", None) == "bfloat16":  # NumPy's, which torch does not take
         return torch.asarray(x.astype("float32"), dtype=dtype or torch.bfloat16)
@@ -201,9 +220,8 @@ exp = torch.exp
 floor = torch.floor
 log = torch.log
 log1p = torch.log1p
-maximum = torch.maximum
-minimum = torch.minimum
 ones_like = torch.ones_like
+reciprocal = torch.reciprocal
 round = torch.round
 sin = torch.sin
 sqrt = torch.sqrt

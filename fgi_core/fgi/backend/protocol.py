@@ -117,7 +117,12 @@ class Backend(Protocol):
         ``y`` is a number or an array. There is no derivative.
         """
 
-    def maximum(self, x: Any, y: Any, /) -> Any: ...
+    def reciprocal(self, x: Any, /) -> Any:
+        """1 / x."""
+
+    def maximum(self, x: Any, y: Any, /) -> Any:
+        """The larger one; ``y`` is an array or a number."""
+
     def minimum(self, x: Any, y: Any, /) -> Any: ...
     def sign(self, x: Any, /) -> Any: ...
     def round(self, x: Any, /) -> Any:
