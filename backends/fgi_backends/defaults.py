@@ -18,7 +18,6 @@ __all__ = [
     "may_differentiate",
     "reciprocal",
     "same_shape",
-    "shares_memory",
 ]
 
 
@@ -44,10 +43,6 @@ def is_traced(*xs: Any) -> bool:
 
 def copied(x: Any, /) -> Any:
     return x
-
-
-def shares_memory(x: Any, y: Any, /) -> bool:
-    return False
 
 
 def reciprocal(x: Any, /) -> Any:

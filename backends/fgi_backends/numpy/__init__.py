@@ -54,10 +54,6 @@ def copied(x: Any, /) -> Any:
     return x.copy()
 
 
-def shares_memory(x: Any, y: Any, /) -> bool:
-    return bool(np.may_share_memory(x, y))
-
-
 def where(condition: Any, x: Any, y: Any, /) -> Any:
     # For NumPy a Python number is a float64 beside a dtype that is not its own, such as bfloat16.
     if type(x) in (int, float):

@@ -66,15 +66,6 @@ def copied(x: Tensor, /) -> Tensor:
     return x.clone()
 
 
-def shares_memory(x: Tensor, y: Tensor, /) -> bool:
-    """Whether writing into one would show in the other; True where that cannot be known."""
-    if not (is_plain_eager(x) and is_plain_eager(y)):
-        return True
-    if x.layout is not torch.strided or y.layout is not torch.strided:
-        return True
-    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
-
-
 def device(kind: str, /) -> torch.device:
     if kind == "cuda" and not torch.cuda.is_available():
         raise LookupError(f"torch {version} sees no {kind} device")

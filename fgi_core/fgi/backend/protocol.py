@@ -85,9 +85,6 @@ class Backend(Protocol):
     def copied(self, x: Any, /) -> Any:
         """``x`` in memory of its own; ``x`` itself where arrays cannot be written to."""
 
-    def shares_memory(self, x: Any, y: Any, /) -> bool:
-        """Whether writing into one array shows in the other; True where that cannot be known."""
-
     def double_precision(self) -> AbstractContextManager[Any]:
         """Inside the block float64 is float64; JAX makes float32 of it unless it is told."""
 
