@@ -155,9 +155,9 @@ def third_party(**changes: Any) -> types.ModuleType:
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fgi.dispatch._registered", {})
+    monkeypatch.setattr("fgi.backend.registry._registered", {})
     # NumPy would claim its own subclass first.
-    monkeypatch.setattr("fgi.dispatch.BUILT_IN", ("torch", "jax", "tensorflow"))
+    monkeypatch.setattr("fgi.backend.registry.BUILT_IN", ("torch", "jax", "tensorflow"))
 
 
 @pytest.mark.usefixtures("registry")
@@ -185,7 +185,7 @@ def test_entry_points_are_found_by_name_and_by_array(monkeypatch: pytest.MonkeyP
         fgi.namespace(x)  # the framework that the entry point is named after is not loaded
     monkeypatch.setitem(sys.modules, "tagged", module)
     assert fgi.namespace(x) is module
-    monkeypatch.setattr("fgi.dispatch._registered", {})
+    monkeypatch.setattr("fgi.backend.registry._registered", {})
     fgi.set_backend("tagged")
     assert fgi.get_backend() == "tagged"
 

@@ -16,8 +16,8 @@ __all__ = [
     "is_traced",
     "keep_on_tape",
     "may_differentiate",
+    "reciprocal",
     "same_shape",
-    "shares_memory",
 ]
 
 
@@ -45,8 +45,8 @@ def copied(x: Any, /) -> Any:
     return x
 
 
-def shares_memory(x: Any, y: Any, /) -> bool:
-    return False
+def reciprocal(x: Any, /) -> Any:
+    return 1 / x
 
 
 def same_shape(x: Any, y: Any, /) -> bool:

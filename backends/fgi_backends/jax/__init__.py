@@ -16,8 +16,8 @@ from jax.scipy.special import erfc as erfc
 from ..defaults import (
     copied as copied,
     keep_on_tape as keep_on_tape,
+    reciprocal as reciprocal,
     same_shape as same_shape,
-    shares_memory as shares_memory,
 )
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms

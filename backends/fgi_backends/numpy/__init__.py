@@ -15,6 +15,7 @@ from ..defaults import (
     first_order as first_order,
     is_traced as is_traced,
     keep_on_tape as keep_on_tape,
+    reciprocal as reciprocal,
     same_shape as same_shape,
 )
 
@@ -51,10 +52,6 @@ def may_differentiate(*xs: Any) -> bool:
 
 def copied(x: Any, /) -> Any:
     return x.copy()
-
-
-def shares_memory(x: Any, y: Any, /) -> bool:
-    return bool(np.may_share_memory(x, y))
 
 
 def where(condition: Any, x: Any, y: Any, /) -> Any:
@@ -124,6 +121,14 @@ def divide(x: Any, y: Any, /) -> Any:
     return np.divide(x, np.asarray(y, x.dtype))
 
 
+def maximum(x: Any, y: Any, /) -> Any:
+    return np.maximum(x, np.asarray(y, x.dtype))
+
+
+def minimum(x: Any, y: Any, /) -> Any:
+    return np.minimum(x, np.asarray(y, x.dtype))
+
+
 def remainder(x: Any, y: Any, /) -> Any:
     wide = _wide(x)
     return np.remainder(x.astype(wide), np.asarray(y, wide)).astype(x.dtype)
@@ -169,8 +174,6 @@ double_precision = nullcontext
 floor = np.floor
 log = np.log
 log1p = np.log1p
-maximum = np.maximum
-minimum = np.minimum
 ones_like = np.ones_like
 round = np.round
 sign = np.sign

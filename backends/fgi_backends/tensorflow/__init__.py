@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
-from ..defaults import copied as copied, shares_memory as shares_memory
+from ..defaults import copied as copied, reciprocal as reciprocal
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import seen_by_tape

@@ -85,9 +85,6 @@ class Backend(Protocol):
     def copied(self, x: Any, /) -> Any:
         """``x`` in memory of its own; ``x`` itself where arrays cannot be written to."""
 
-    def shares_memory(self, x: Any, y: Any, /) -> bool:
-        """Whether writing into one array shows in the other; True where that cannot be known."""
-
     def double_precision(self) -> AbstractContextManager[Any]:
         """Inside the block float64 is float64; JAX makes float32 of it unless it is told."""
 
@@ -117,7 +114,12 @@ class Backend(Protocol):
         ``y`` is a number or an array. There is no derivative.
         """
 
-    def maximum(self, x: Any, y: Any, /) -> Any: ...
+    def reciprocal(self, x: Any, /) -> Any:
+        """1 / x."""
+
+    def maximum(self, x: Any, y: Any, /) -> Any:
+        """The larger one; ``y`` is an array or a number."""
+
     def minimum(self, x: Any, y: Any, /) -> Any: ...
     def sign(self, x: Any, /) -> Any: ...
     def round(self, x: Any, /) -> Any:

@@ -19,7 +19,7 @@ from ..backend.protocol import Array, Backend
 from ..injection.checks import floating_backend
 from ..injection.expansion import expand
 from ..injection.functions import bypass, inject
-from ..injection.inference import value_only, without_history
+from ..injection.inference import frozen_copy, value_only
 from ..parameters import Number, is_number
 from ..values.formulas import logistic
 from ..values.value import uniform
@@ -71,7 +71,7 @@ def replace_value(x: Array, replacement: Array) -> Array:
     ReplaceforGrad.
     """
     xp = _alike("fgi.functional.replace_value", x, replacement=replacement)
-    fx = without_history(xp, replacement, replacement)
+    fx = frozen_copy(xp, replacement, x.dtype)
     if value_only(xp):
         return fx
     [y] = expand(xp, [fx], lambda _, d: [d[0] + d[1]], [x, replacement])
@@ -93,7 +93,7 @@ def rotation_trick(x: Array, codes: Array, axis: int = -1) -> Array:
     Source: Fifty et al. 2024 (arXiv:2410.06424), section 4.2.
     """
     xp = _alike("fgi.functional.rotation_trick", x, codes=codes)
-    fx = without_history(xp, codes, codes)
+    fx = frozen_copy(xp, codes, x.dtype)
     if value_only(xp):
         return fx
 
@@ -130,7 +130,7 @@ def diveq(x: Array, codes: Array, noise: Array | None = None, axis: int = -1) ->
     xp = _alike("fgi.functional.diveq", x, codes=codes, noise=noise)
     error = _wide(xp, xp.stop_gradient(codes)) - _wide(xp, xp.stop_gradient(x))
     if noise is None:
-        fx = without_history(xp, codes, codes)
+        fx = frozen_copy(xp, codes, x.dtype)
     else:
         toward, _, _ = _unit(xp, error + _wide(xp, xp.stop_gradient(noise)), axis)
         _, large, rest = _unit(xp, error, axis)

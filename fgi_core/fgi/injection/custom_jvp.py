@@ -12,7 +12,7 @@ from ..backend.protocol import Array, Backend
 from ..backend.trees import leaves, rebuilt
 from .checks import check_order
 from .expansion import expand, freeze, is_finite
-from .inference import value_only, without_history
+from .inference import value_only
 
 __all__ = ["custom_jvp"]
 
@@ -91,12 +91,7 @@ class CustomJVP:
         # f and rule may work in place, on arrays of their own.
         stopped = [xp.copied(xp.stop_gradient(x)) if isinstance(x, xp.Array) else x for x in arrays]
         y = self.f(*rebuilt(args, iter(stopped)))
-        values = [
-            without_history(xp, v, *(x for x in arrays if isinstance(x, xp.Array)))
-            if isinstance(v, xp.Array)
-            else v
-            for v in leaves(y)
-        ]
+        values = [xp.stop_gradient(v) if isinstance(v, xp.Array) else v for v in leaves(y)]
         y = rebuilt(y, iter(values))
         moving = [_is_floating(xp, x) for x in arrays]
         if value_only(xp) or not any(moving):

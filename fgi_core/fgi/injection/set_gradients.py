@@ -10,7 +10,7 @@ from ..backend.messages import describe, mixed_backends_error
 from ..backend.protocol import Array, Backend
 from .checks import floating_backend
 from .expansion import apply_slope, expand
-from .inference import value_only, without_history
+from .inference import frozen_copy, value_only
 
 __all__ = ["set_gradients"]
 
@@ -40,7 +40,7 @@ def set_gradients(value: Array, inputs: Any, gradients: Any) -> Array:
             f"it, or write fgi.custom_jvp(f, rule)"
         )
     pairs = list(_pairs(xp, inputs, gradients, ""))
-    fx = without_history(xp, value, value)
+    fx = frozen_copy(xp, value, value.dtype)
     if value_only(xp) or not pairs:
         return fx
 
