@@ -94,7 +94,8 @@ class CustomJVP:
         values = [xp.stop_gradient(v) if isinstance(v, xp.Array) else v for v in leaves(y)]
         y = rebuilt(y, iter(values))
         moving = [_is_floating(xp, x) for x in arrays]
-        if value_only(xp) or not any(moving):
+        inputs = [x for x, m in zip(arrays, moving, strict=True) if m]
+        if not inputs or value_only(xp, *inputs, by_others=True):
             return y
 
         def rule(points: Sequence[Array], tangents: Sequence[Array]) -> list[Array | None]:
@@ -104,7 +105,6 @@ class CustomJVP:
             )
             return list(_terms(xp, y, slope, "f(...)"))
 
-        inputs = [x for x, m in zip(arrays, moving, strict=True) if m]
         watcher = type(self).watcher
         if watcher is not None:
             points = [freeze(xp, x)[0] for x in inputs]

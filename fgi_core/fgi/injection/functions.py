@@ -39,7 +39,7 @@ def tangent(x: Array) -> Array:
     Errors: TypeError where ``x`` is no such array.
     """
     xp = floating_backend("fgi.tangent", x)
-    if value_only(xp):
+    if value_only(xp, x):
         return xp.zeros_like(x)
     _, minus_d = freeze(xp, x)
     return 0.0 - minus_d
@@ -86,7 +86,7 @@ def inject(
         )
     fits = isinstance(gdx, NUMBERS) or (not of_x and xp.same_shape(gdx, x))
     # A slope that is a function may have a gradient of its own, and one that broadcasts not fit.
-    inferring = value_only(xp, x) if fits else value_only(xp)
+    inferring = value_only(xp, x, by_others=not fits)
     if inferring:
         return frozen_copy(xp, fx, x.dtype)
     slope: Any = gdx

@@ -37,12 +37,12 @@ def mode() -> str | None:
     return _scope.get()
 
 
-def value_only(xp: Backend, *xs: Array) -> bool:
-    """Whether no derivative can be asked for; given arrays, none by these."""
+def value_only(xp: Backend, *xs: Array, by_others: bool = False) -> bool:
+    """Whether no derivative by the arrays ``xs`` can be asked for, nor by others where they are."""
     chosen = _scope.get()
     if chosen is not None and (chosen == TRACED or not xp.is_traced(*xs)):
         return True
-    return not xp.may_differentiate(*xs)
+    return not xp.may_differentiate(*(() if by_others else xs))
 
 
 def frozen_copy(xp: Backend, fx: Array, dtype: Any) -> Array:

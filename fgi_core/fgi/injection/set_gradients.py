@@ -41,7 +41,7 @@ def set_gradients(value: Array, inputs: Any, gradients: Any) -> Array:
         )
     pairs = list(_pairs(xp, inputs, gradients, ""))
     fx = frozen_copy(xp, value, value.dtype)
-    if value_only(xp) or not pairs:
+    if not pairs or value_only(xp, *(x for x, _ in pairs)):
         return fx
 
     def rule(_: Sequence[Array], tangents: Sequence[Array]) -> list[Array]:

@@ -112,7 +112,7 @@ class Surrogate(Definition):
         u = self._uniform(xp, x, key)
         # With an array among the parameters, the gradient may have a derivative by it.
         only_x = not self._array_names and self.through == "slope"
-        inferring = value_only(xp, x) if only_x else value_only(xp)
+        inferring = value_only(xp, x, *self.arrays.values(), by_others=not only_x)
         x0 = xp.stop_gradient(x)
         fx = self._value(xp, x0, *u)
         if fx is x0:
