@@ -15,6 +15,7 @@ from jax.scipy.special import erfc as erfc
 
 from ..defaults import (
     copied as copied,
+    for_many_rows as for_many_rows,
     keep_on_tape as keep_on_tape,
     reciprocal as reciprocal,
     same_shape as same_shape,
