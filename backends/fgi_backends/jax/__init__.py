@@ -19,6 +19,7 @@ from ..defaults import (
     same_shape as same_shape,
     shares_memory as shares_memory,
 )
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .scan import compiles_loops as compiles_loops, scan as scan
@@ -174,3 +175,5 @@ tanh = jnp.tanh
 trunc = jnp.trunc
 where = jnp.where
 zeros_like = jnp.zeros_like
+
+keep_old_names(__name__)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from ..defaults import copied as copied, shares_memory as shares_memory
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import seen_by_tape
@@ -213,3 +214,5 @@ sin = tf.math.sin
 sqrt = tf.math.sqrt
 tanh = tf.math.tanh
 zeros_like = tf.zeros_like
+
+keep_old_names(__name__)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import in_forward_mode, in_jit_trace, is_plain_eager
@@ -212,3 +213,5 @@ trunc = torch.trunc
 where = torch.where
 zeros_like = torch.zeros_like
 finfo = torch.finfo
+
+keep_old_names(__name__)
