@@ -361,7 +361,7 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.delitem(sys.modules, "fgi.plot", raising=False)
+    monkeypatch.delitem(sys.modules, "fgi.surrogates.plot", raising=False)
     monkeypatch.delattr(fgi, "plot", raising=False)
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)

@@ -118,7 +118,7 @@ def fusing_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     for name in ELEMENTWISE:
         setattr(module, name, elementwise(getattr(fgi_backends.numpy, name)))
-    monkeypatch.setattr("fgi.dispatch._registered", {})
+    monkeypatch.setattr("fgi.backend.registry._registered", {})
     fgi.register_backend(module)
     with np.errstate(all="ignore"):
         yield

@@ -30,7 +30,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignore = shutil.ignore_patterns("__pycache__", ".pytest_cache")
         shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
     shutil.copy(ROOT / "pyproject.toml", root)
-    named = re.search(r"`(fgi_core/fgi/surrogates/\w+\.py)`", SECTION)
+    named = re.search(r"`(fgi_core/fgi/surrogates/[\w/]+\.py)`", SECTION)
     example = re.search(r"```python\n(class .*?)```", SECTION, re.DOTALL)
     assert named
     assert example

@@ -15,7 +15,7 @@ from .frameworks import INSTALLED_AUTODIFF, load
 
 def _modes(framework: str) -> Mapping[str, Mode]:
     load(framework)
-    modes: Mapping[str, Mode] = import_module(f"fgi_backends.{framework}.modes").MODES
+    modes: Mapping[str, Mode] = import_module(f"fgi_backends.{framework}.measure.modes").MODES
     return modes
 
 

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import fgi
-from fgi import quadrature
-from fgi.injection import inject_as_published
+from fgi.injection import expansion, fast, inject_as_published, quadrature
 
 from .frameworks import AUTODIFF, INSTALLED, backend, load
 
@@ -565,6 +564,16 @@ def attribute(framework: str, name: str, make: Callable[[Any], Any]) -> Plant:
     return plant
 
 
+def in_the_definition(plant: Plant) -> Plant:
+    """The same fault where nothing takes a fast path past it."""
+
+    def planted(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(fast, "fast_paths_enabled", lambda: False)
+        plant(patch)
+
+    return planted
+
+
 def swapped(where: Any) -> Any:
     return lambda condition, x, y: where(~condition, x, y)
 
@@ -578,17 +587,15 @@ def no_cast(astype: Any) -> Any:
 
 
 def guard_forgotten(patch: pytest.MonkeyPatch) -> None:
-    def frozen(xp: Any, x: Any) -> tuple[Any, Any]:
+    def freeze(xp: Any, x: Any) -> tuple[Any, Any]:
         x0 = xp.stop_gradient(x)
         return x0, x0 - x
 
-    for module in ("definition", "injection", "custom"):
-        if hasattr(getattr(fgi, module), "frozen"):
-            patch.setattr(getattr(fgi, module), "frozen", frozen)
+    patch.setattr(expansion, "freeze", freeze)
 
 
-def times_squared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(fgi.injection, "times", lambda xp, slope, d: slope * slope * d)
+def slope_squared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fast, "apply_slope", lambda xp, slope, d: slope * slope * d)
 
 
 def nodes_at_the_end(patch: pytest.MonkeyPatch) -> None:
@@ -597,7 +604,7 @@ def nodes_at_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def script_without_detach(patch: pytest.MonkeyPatch) -> None:
-    from fgi_backends.torch import modes
+    from fgi_backends.torch.measure import modes
 
     def inject(x: Any, fx: Any, gdx: Any) -> Any:
         return fx + 0.5 * gdx * (x - x.detach())
@@ -631,9 +638,9 @@ def planted(
     return Fault(name, says, lambda: thing, None, where, plant=plant, **cell)  # type: ignore[arg-type]
 
 
-def attached_twice(attached: Any) -> Any:
-    def planted(slope: Any, x: Any, fx: Any) -> Any:
-        return attached(lambda x, **known: 2 * slope(x, **known), x, fx)
+def slope_doubled(first_order: Any) -> Any:
+    def planted(fx: Any, slope: Any, x: Any) -> Any:
+        return first_order(fx, lambda x: 2 * slope(x), x)
 
     return planted
 
@@ -641,9 +648,9 @@ def attached_twice(attached: Any) -> Any:
 BACKENDS = [
     *(
         planted(
-            f"{name}: stop_gradient forgotten",
-            "the gradient is lost" if name == "tensorflow" else "not finite where",
-            attribute(name, "stop_gradient", lambda f: lambda x: x), (name,),        )
+            f"{name}: stop_gradient forgotten", "gradient: the gradient is lost",
+            in_the_definition(attribute(name, "stop_gradient", lambda f: lambda x: x)), (name,),
+        )
         for name in AUTODIFF
     ),
     *(
@@ -687,11 +694,11 @@ BACKENDS = [
     ),
     planted(
         "torch: never differentiating", "gradient: the gradient is lost",
-        attribute("torch", "differentiating", lambda f: lambda *xs: False), ("torch",),
+        attribute("torch", "may_differentiate", lambda f: lambda *xs: False), ("torch",),
     ),
     planted(
-        "torch: attached twice", "gradient: scaled by 2",
-        attribute("torch", "attached", attached_twice), ("torch",),
+        "torch: the fast slope doubled", "gradient: scaled by 2",
+        attribute("torch", "first_order", slope_doubled), ("torch",),
     ),
     planted(
         "tensorflow: connected gradients alone", "gradient is lost",
@@ -708,9 +715,12 @@ BACKENDS = [
     planted(
         "torch: the native twin drops upstream", "native twin: ", twin_without_upstream, ("torch",),
     ),
-    # Where the backend has nothing better than arithmetic.
-    planted("core: no guard", "NaN where x is infinite or NaN", guard_forgotten, AUTODIFF[2:]),
-    planted("core: the slope squared", "gradient: another slope", times_squared, AUTODIFF[2:]),
+    planted(
+        "core: no guard", "NaN where x is infinite or NaN", in_the_definition(guard_forgotten),
+    ),
+    planted(
+        "core: the slope squared", "gradient: another slope", in_the_definition(slope_squared),
+    ),
     planted(
         "core: nodes at the end", "second derivative: scaled by 2", nodes_at_the_end,
         thing=SMOOTH, mode="grad of grad",

@@ -15,9 +15,10 @@ from jax.scipy.special import erfc as erfc
 
 from ..defaults import (
     copied as copied,
+    for_many_rows as for_many_rows,
     keep_on_tape as keep_on_tape,
+    reciprocal as reciprocal,
     same_shape as same_shape,
-    shares_memory as shares_memory,
 )
 from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order

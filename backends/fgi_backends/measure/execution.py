@@ -1,6 +1,6 @@
 """What an execution is: one way to run a function in a framework, and to take the time of it.
 
-``EXECUTIONS`` of ``fgi_backends.<framework>.timing`` has those of each, as data.
+``EXECUTIONS`` of ``fgi_backends.<framework>.measure.timing`` has those of each, as data.
 """
 
 from __future__ import annotations

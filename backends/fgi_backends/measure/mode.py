@@ -1,6 +1,6 @@
 """What a mode is: one way to run and differentiate a function in a framework.
 
-``MODES`` of ``fgi_backends.<framework>.modes`` has those of each, as data.
+``MODES`` of ``fgi_backends.<framework>.measure.modes`` has those of each, as data.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,15 @@ from numpy import ndarray
 
 from ..defaults import (
     assume_value as assume_value,
+    compiles_loops as compiles_loops,
+    device as device,
+    double_precision as double_precision,
     first_order as first_order,
+    for_many_rows as for_many_rows,
     is_traced as is_traced,
     keep_on_tape as keep_on_tape,
+    mechanisms as mechanisms,
+    reciprocal as reciprocal,
     same_shape as same_shape,
 )
 
@@ -36,9 +41,6 @@ else:
     finfo = ml_dtypes.finfo
 floating = (*half, float32, np.dtype("float64"))
 
-# No custom-gradient mechanism, as no gradient.
-mechanisms: Mapping[str, Callable[..., Any]] = {}
-
 
 def stop_gradient(x: Any, /) -> Any:
     return x
@@ -51,10 +53,6 @@ def may_differentiate(*xs: Any) -> bool:
 
 def copied(x: Any, /) -> Any:
     return x.copy()
-
-
-def shares_memory(x: Any, y: Any, /) -> bool:
-    return bool(np.may_share_memory(x, y))
 
 
 def where(condition: Any, x: Any, y: Any, /) -> Any:
@@ -124,6 +122,14 @@ def divide(x: Any, y: Any, /) -> Any:
     return np.divide(x, np.asarray(y, x.dtype))
 
 
+def maximum(x: Any, y: Any, /) -> Any:
+    return np.maximum(x, np.asarray(y, x.dtype))
+
+
+def minimum(x: Any, y: Any, /) -> Any:
+    return np.minimum(x, np.asarray(y, x.dtype))
+
+
 def remainder(x: Any, y: Any, /) -> Any:
     wide = _wide(x)
     return np.remainder(x.astype(wide), np.asarray(y, wide)).astype(x.dtype)
@@ -165,12 +171,9 @@ def stack(xs: Sequence[Any], /, *, axis: int = 0) -> Any:
 atan = np.arctan
 ceil = np.ceil
 cos = np.cos
-double_precision = nullcontext
 floor = np.floor
 log = np.log
 log1p = np.log1p
-maximum = np.maximum
-minimum = np.minimum
 ones_like = np.ones_like
 round = np.round
 sign = np.sign

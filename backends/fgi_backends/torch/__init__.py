@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..defaults import double_precision as double_precision
 from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
@@ -67,15 +67,6 @@ def copied(x: Tensor, /) -> Tensor:
     return x.clone()
 
 
-def shares_memory(x: Tensor, y: Tensor, /) -> bool:
-    """Whether writing into one would show in the other; True where that cannot be known."""
-    if not (is_plain_eager(x) and is_plain_eager(y)):
-        return True
-    if x.layout is not torch.strided or y.layout is not torch.strided:
-        return True
-    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
-
-
 def device(kind: str, /) -> torch.device:
     if kind == "cuda" and not torch.cuda.is_available():
         raise LookupError(f"torch {version} sees no {kind} device")
@@ -108,6 +99,25 @@ def step(x: Tensor, y: Tensor | float, /, *, at_zero: int = 0) -> Tensor:
         x0 = x.detach() if x.requires_grad else x
         return compare(x0, y, out=torch.empty_like(x0))
     return compare(x, y).to(x.dtype)
+
+
+def maximum(x: Tensor, y: Tensor | float, /) -> Tensor:
+    return _extremum(torch.maximum, torch.clamp_min, x, y)
+
+
+def minimum(x: Tensor, y: Tensor | float, /) -> Tensor:
+    return _extremum(torch.minimum, torch.clamp_max, x, y)
+
+
+def _extremum(
+    of_two: Callable[..., Tensor], by_number: Callable[..., Tensor], x: Tensor, y: Tensor | float
+) -> Tensor:
+    if isinstance(y, Tensor):
+        return of_two(x, y)
+    # The derivative of clamp at a tie is 1, and that of maximum 1/2.
+    if is_plain_eager(x) and not x.requires_grad:
+        return by_number(x, y)
+    return of_two(x, torch.full((), y, dtype=x.dtype, device=x.device))
 
 
 def asarray(x: Any, /, *, dtype: torch.dtype | None = None) -> Tensor:
@@ -196,15 +206,13 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 atan = torch.atan
 ceil = torch.ceil
 cos = torch.cos
-double_precision = nullcontext
 erfc = torch.erfc
 exp = torch.exp
 floor = torch.floor
 log = torch.log
 log1p = torch.log1p
-maximum = torch.maximum
-minimum = torch.minimum
 ones_like = torch.ones_like
+reciprocal = torch.reciprocal
 round = torch.round
 sin = torch.sin
 sqrt = torch.sqrt

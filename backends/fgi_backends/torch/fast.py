@@ -83,10 +83,9 @@ class _FirstOrder(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, u: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        with torch.no_grad():
-            s = ctx.slope(x.detach())
         if torch.is_grad_enabled():
-            return _on_tape(u, s, x), None, None
+            return _on_tape(u, ctx.slope(x.detach()), x), None, None
+        s = ctx.slope(x)
         g = u * s
         return g if _all_finite(x, g) else _guarded(u, s, x), None, None
 
@@ -117,4 +116,6 @@ def _all_finite(x: Tensor, g: Tensor) -> bool:
         return False
     if not (x.is_contiguous() and g.is_contiguous()):
         return False
-    return math.isfinite(torch.dot(x.detach().view(-1), g.view(-1)).item())
+    if x.dim() != 1:
+        x, g = x.view(-1), g.view(-1)
+    return math.isfinite(torch.dot(x, g).item())

@@ -7,5 +7,5 @@ runner.py      every function in a process of its own, each group kept when fini
 report.py      what finished rows say: ratios, and the summary for the screen
 page.py        pages of results; figures.py: their pictures
 
-How a framework runs and times a function is in ``fgi_backends.<framework>.timing``.
+How a framework runs and times a function is in ``fgi_backends.<framework>.measure.timing``.
 """

@@ -53,7 +53,7 @@ class Group:
 
 def timing(framework: str) -> Any:
     """The module of the backend that runs and times."""
-    return importlib.import_module(f"fgi_backends.{framework}.timing")
+    return importlib.import_module(f"fgi_backends.{framework}.measure.timing")
 
 
 def measure(group: Group, rounds: int, seconds: float) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def by_hand(xp: Backend, spike: Surrogate, *, expanded: bool) -> dict[str, Eleme
 
     Such a rule has no guard where x is not finite. The value is the step.
     """
-    written = importlib.import_module(f"fgi_backends.{xp.name}.by_hand")
+    written = importlib.import_module(f"fgi_backends.{xp.name}.measure.by_hand")
     if spike.name not in written.slopes or spike.forward is not None:
         return {}
 

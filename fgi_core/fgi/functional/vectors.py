@@ -19,7 +19,7 @@ from ..backend.protocol import Array, Backend
 from ..injection.checks import floating_backend
 from ..injection.expansion import expand
 from ..injection.functions import bypass, inject
-from ..injection.inference import value_only, without_history
+from ..injection.inference import frozen_copy, value_only
 from ..parameters import Number, is_number
 from ..values.formulas import logistic
 from ..values.value import uniform
@@ -71,8 +71,8 @@ def replace_value(x: Array, replacement: Array) -> Array:
     ReplaceforGrad.
     """
     xp = _alike("fgi.functional.replace_value", x, replacement=replacement)
-    fx = without_history(xp, replacement, replacement)
-    if value_only(xp):
+    fx = frozen_copy(xp, replacement, x.dtype)
+    if value_only(xp, x, replacement):
         return fx
     [y] = expand(xp, [fx], lambda _, d: [d[0] + d[1]], [x, replacement])
     return y
@@ -93,8 +93,8 @@ def rotation_trick(x: Array, codes: Array, axis: int = -1) -> Array:
     Source: Fifty et al. 2024 (arXiv:2410.06424), section 4.2.
     """
     xp = _alike("fgi.functional.rotation_trick", x, codes=codes)
-    fx = without_history(xp, codes, codes)
-    if value_only(xp):
+    fx = frozen_copy(xp, codes, x.dtype)
+    if value_only(xp, x, codes):
         return fx
 
     def rule(points: Sequence[Array], tangents: Sequence[Array]) -> list[Array]:
@@ -130,12 +130,12 @@ def diveq(x: Array, codes: Array, noise: Array | None = None, axis: int = -1) ->
     xp = _alike("fgi.functional.diveq", x, codes=codes, noise=noise)
     error = _wide(xp, xp.stop_gradient(codes)) - _wide(xp, xp.stop_gradient(x))
     if noise is None:
-        fx = without_history(xp, codes, codes)
+        fx = frozen_copy(xp, codes, x.dtype)
     else:
         toward, _, _ = _unit(xp, error + _wide(xp, xp.stop_gradient(noise)), axis)
         _, large, rest = _unit(xp, error, axis)
         fx = xp.astype(_wide(xp, xp.stop_gradient(x)) + toward * (large * rest), x.dtype)
-    if value_only(xp):
+    if value_only(xp, x, codes, *(() if noise is None else (noise,))):
         return fx
 
     def rule(points: Sequence[Array], tangents: Sequence[Array]) -> list[Array]:
@@ -276,7 +276,7 @@ def product_of_bits(logits: Array, key: Any) -> Array:
             product = xp.concat([product * (1 - one), product * one], axis=-1)
         return xp.astype(product, logits.dtype)
 
-    return codes(bits) if value_only(xp) else bypass(codes(bits), codes(p))
+    return codes(bits) if value_only(xp, logits) else bypass(codes(bits), codes(p))
 
 
 def first_spike_time(spikes: Array, axis: int = 0) -> Array:
@@ -300,7 +300,7 @@ def first_spike_time(spikes: Array, axis: int = 0) -> Array:
     times = xp.where(frozen > 0, steps, last)
     first = -xp.max(-times, axis=axis, keepdims=True)
     y = xp.astype(-xp.max(-times, axis=axis), spikes.dtype)
-    if value_only(xp):
+    if value_only(xp, spikes):
         return y
     at_first = xp.astype(steps == first, spikes.dtype)
     [y] = expand(xp, [y], lambda _, d: [-xp.sum(at_first * d[0], axis=axis)], [spikes])
@@ -434,6 +434,6 @@ def _choice(
     else:
         temperature = xp.astype(temperature, x.dtype)
     hard = xp.astype(_ranks(xp, -xp.stop_gradient(x), axis) < k, dtype)
-    if value_only(xp):
+    if value_only(xp, x, *(() if is_number(temperature) else (temperature,))):
         return hard
     return bypass(hard, xp.astype(_softmax(xp, x / temperature, axis), dtype))

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from ..backend.dispatch import backend_of
 from ..backend.messages import describe, mixed_backends_error
-from ..backend.protocol import Array, Backend
+from ..backend.protocol import Array, Backend, Minimal
 from ..backend.trees import leaves, rebuilt
 from .checks import check_order
 from .expansion import expand, freeze, is_finite
-from .inference import value_only, without_history
+from .inference import value_only
 
 __all__ = ["custom_jvp"]
 
@@ -91,15 +91,11 @@ class CustomJVP:
         # f and rule may work in place, on arrays of their own.
         stopped = [xp.copied(xp.stop_gradient(x)) if isinstance(x, xp.Array) else x for x in arrays]
         y = self.f(*rebuilt(args, iter(stopped)))
-        values = [
-            without_history(xp, v, *(x for x in arrays if isinstance(x, xp.Array)))
-            if isinstance(v, xp.Array)
-            else v
-            for v in leaves(y)
-        ]
+        values = [xp.stop_gradient(v) if isinstance(v, xp.Array) else v for v in leaves(y)]
         y = rebuilt(y, iter(values))
         moving = [_is_floating(xp, x) for x in arrays]
-        if value_only(xp) or not any(moving):
+        inputs = [x for x, m in zip(arrays, moving, strict=True) if m]
+        if not inputs or value_only(xp, *inputs, by_others=True):
             return y
 
         def rule(points: Sequence[Array], tangents: Sequence[Array]) -> list[Array | None]:
@@ -109,7 +105,6 @@ class CustomJVP:
             )
             return list(_terms(xp, y, slope, "f(...)"))
 
-        inputs = [x for x, m in zip(arrays, moving, strict=True) if m]
         watcher = type(self).watcher
         if watcher is not None:
             points = [freeze(xp, x)[0] for x in inputs]
@@ -117,7 +112,7 @@ class CustomJVP:
         return rebuilt(y, iter(expand(xp, values, rule, inputs, order=self.order)))
 
 
-def _is_floating(xp: Backend, x: Any) -> bool:
+def _is_floating(xp: Minimal, x: Any) -> bool:
     return isinstance(x, xp.Array) and x.dtype in xp.floating
 
 
@@ -143,7 +138,7 @@ def first_backend(given: list[Any]) -> Backend:
     return xp
 
 
-def _terms(xp: Backend, y: Any, slope: Any, place: str) -> Iterator[Array | None]:
+def _terms(xp: Minimal, y: Any, slope: Any, place: str) -> Iterator[Array | None]:
     """The tangent of each leaf of ``y``; None where it is zero."""
     if isinstance(y, dict):
         if not isinstance(slope, dict) or slope.keys() != y.keys():
@@ -163,7 +158,7 @@ def _terms(xp: Backend, y: Any, slope: Any, place: str) -> Iterator[Array | None
         yield xp.where(is_finite(xp, term), term, 0.0)
 
 
-def _checked(xp: Backend, fx: Array, slope: Any, place: str) -> Array:
+def _checked(xp: Minimal, fx: Array, slope: Any, place: str) -> Array:
     if not isinstance(slope, xp.Array):
         raise _unlike(place, describe(fx), slope)
     if not xp.same_shape(slope, fx):

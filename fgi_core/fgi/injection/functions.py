@@ -11,7 +11,7 @@ from ..backend.protocol import Array
 from .checks import check_order, floating_backend, shape_error
 from .expansion import NUMBERS, apply_slope, expand, freeze, is_finite
 from .fast import by_slope
-from .inference import value_only, without_history
+from .inference import frozen_copy, value_only
 
 __all__ = ["bypass", "inject", "inject_as_published", "stop_gradient", "tangent"]
 
@@ -39,7 +39,7 @@ def tangent(x: Array) -> Array:
     Errors: TypeError where ``x`` is no such array.
     """
     xp = floating_backend("fgi.tangent", x)
-    if value_only(xp):
+    if value_only(xp, x):
         return xp.zeros_like(x)
     _, minus_d = freeze(xp, x)
     return 0.0 - minus_d
@@ -86,10 +86,9 @@ def inject(
         )
     fits = isinstance(gdx, NUMBERS) or (not of_x and xp.same_shape(gdx, x))
     # A slope that is a function may have a gradient of its own, and one that broadcasts not fit.
-    inferring = value_only(xp, x) if fits else value_only(xp)
-    stopped = xp.astype(xp.stop_gradient(fx), x.dtype)
+    inferring = value_only(xp, x, by_others=not fits)
     if inferring:
-        return without_history(xp, stopped, x, fx)
+        return frozen_copy(xp, fx, x.dtype)
     slope: Any = gdx
     if isinstance(gdx, xp.Array):
         # Computed at x itself, it may be NaN where x is not finite.
@@ -106,7 +105,7 @@ def inject(
             )
         return [apply_slope(xp, found, tangents[0])]
 
-    [y] = expand(xp, [stopped], rule, [x], order=order)
+    [y] = expand(xp, [xp.astype(xp.stop_gradient(fx), x.dtype)], rule, [x], order=order)
     if not xp.same_shape(y, x):
         raise shape_error("fgi.inject", "gdx", y, x)
     return y
@@ -157,7 +156,5 @@ def bypass(fx: Array, gx: Array) -> Array:
             f"fgi.bypass: fx is {describe(fx)} and gx is {describe(gx)}; expected equal shapes; "
             f"broadcast fx first"
         )
-    value = without_history(xp, xp.astype(xp.stop_gradient(fx), gx.dtype), fx, gx)
-    if value_only(xp, gx):
-        return value
-    return by_slope(xp, value, lambda _: 1.0, gx)
+    value = frozen_copy(xp, fx, gx.dtype)
+    return value if value_only(xp, gx) else by_slope(xp, value, lambda _: 1.0, gx)

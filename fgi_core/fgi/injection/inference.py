@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any
 
-from ..backend.protocol import Array, Backend
+from ..backend.protocol import Array, Minimal
 from ..backend.scope import Scope
 
-__all__ = ["inference_mode", "mode", "value_only", "without_history"]
+__all__ = ["frozen_copy", "inference_mode", "mode", "value_only"]
 
 EAGER, TRACED = "eager", "traced"
 
@@ -36,15 +37,15 @@ def mode() -> str | None:
     return _scope.get()
 
 
-def value_only(xp: Backend, *xs: Array) -> bool:
-    """Whether no derivative can be asked for; given arrays, none by these."""
+def value_only(xp: Minimal, *xs: Array, by_others: bool = False) -> bool:
+    """Whether no derivative by the arrays ``xs`` can be asked for, nor by others where they are."""
     chosen = _scope.get()
     if chosen is not None and (chosen == TRACED or not xp.is_traced(*xs)):
         return True
-    return not xp.may_differentiate(*xs)
+    return not xp.may_differentiate(*(() if by_others else xs))
 
 
-def without_history(xp: Backend, y: Array, *inputs: Array) -> Array:
-    """``y`` without a gradient, and in memory that it does not share with an input."""
-    y = xp.stop_gradient(y)
-    return xp.copied(y) if any(xp.shares_memory(y, x) for x in inputs) else y
+def frozen_copy(xp: Minimal, fx: Array, dtype: Any) -> Array:
+    """``fx`` without a gradient, of this dtype, in memory of its own."""
+    stopped = xp.stop_gradient(fx)
+    return xp.copied(stopped) if fx.dtype == dtype else xp.astype(stopped, dtype)

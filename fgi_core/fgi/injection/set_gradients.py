@@ -10,7 +10,7 @@ from ..backend.messages import describe, mixed_backends_error
 from ..backend.protocol import Array, Backend
 from .checks import floating_backend
 from .expansion import apply_slope, expand
-from .inference import value_only, without_history
+from .inference import frozen_copy, value_only
 
 __all__ = ["set_gradients"]
 
@@ -40,8 +40,8 @@ def set_gradients(value: Array, inputs: Any, gradients: Any) -> Array:
             f"it, or write fgi.custom_jvp(f, rule)"
         )
     pairs = list(_pairs(xp, inputs, gradients, ""))
-    fx = without_history(xp, value, value)
-    if value_only(xp) or not pairs:
+    fx = frozen_copy(xp, value, value.dtype)
+    if not pairs or value_only(xp, *(x for x, _ in pairs)):
         return fx
 
     def rule(_: Sequence[Array], tangents: Sequence[Array]) -> list[Array]:

@@ -13,7 +13,7 @@ from ..injection.checks import floating_backend, shape_error
 from ..injection.expansion import NUMBERS, apply_slope, expand, is_finite
 from ..injection.fast import assume_value, by_slope
 from ..injection.functions import bypass
-from ..injection.inference import value_only, without_history
+from ..injection.inference import value_only
 from ..parameters import Definition, is_number, keyword, number
 from ..values.steps import heaviside
 from ..values.value import Value, uniform
@@ -112,8 +112,14 @@ class Surrogate(Definition):
         u = self._uniform(xp, x, key)
         # With an array among the parameters, the gradient may have a derivative by it.
         only_x = not self._array_names and self.through == "slope"
-        inferring = value_only(xp, x) if only_x else value_only(xp)
-        fx = without_history(xp, self._value(xp, xp.stop_gradient(x), *u), x, *self.arrays.values())
+        inferring = value_only(xp, x, *self.arrays.values(), by_others=not only_x)
+        x0 = xp.stop_gradient(x)
+        fx = self._value(xp, x0, *u)
+        if fx is x0:
+            fx = xp.copied(fx)  # writing into the result must not show in x
+        if self.forward is not None or self._array_names:
+            # It has no derivative either by what else f depends on.
+            fx = xp.stop_gradient(fx)
         if inferring:
             return fx
         if self.through == "primitive":
@@ -254,7 +260,7 @@ class Surrogate(Definition):
             raise shape_error(type(self).__name__, cause, fx, x)
         if self.forward is not None and not isinstance(self.forward, Value):
             fx = xp.copied(fx)  # it may be an array that is kept elsewhere
-        return xp.astype(fx, x.dtype)
+        return fx if fx.dtype == x.dtype else xp.astype(fx, x.dtype)
 
     def _slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         return self._computed(xp, x, type(self).slope, *(u if self.random else ()))

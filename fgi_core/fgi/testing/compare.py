@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from .report import Element, Failure
 from .subjects import Subject
 
 __all__ = ["Judge", "Judgement"]
+
+Known: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 @dataclass
@@ -79,7 +81,8 @@ class Judge:
                 self._value(y, wanted, into)
                 self._gradient(dx, self.u, wanted, into)
                 if self.cell.mode == "eager" and self.subject.is_surrogate:
-                    self._twin(y, dx, into)
+                    known = self._slope(wanted, into)
+                    self._twin(y, dx, known, into)
             else:
                 self._gradient(y, np.ones_like(self.u), wanted, into)
                 self._second(dx, wanted, into)
@@ -184,7 +187,18 @@ class Judge:
         into.relative = max(into.relative, float(np.max(at, initial=0.0, where=seen)))
         self._report("gradient", wrong, dx, u, wanted.slope, distance, into)
 
-    def _twin(self, y: Floats, dx: Floats, into: Judgement) -> None:
+    def _slope(self, wanted: Expected, into: Judgement) -> Known:
+        """Where the slope is a number; where it is not, the gradient is 0 and says nothing."""
+        target, given = self.subject.target, () if self.key is None else (self.key,)
+        x, *keys = (of_dtype(self.xp, a, self.precision) for a in (self.x, *given))
+        slope = numbers(self.xp, target.derivative(x, *keys))
+        known: Known = np.isfinite(slope) | ~np.isfinite(self.x)
+        wrong = ~known & (np.abs(wanted.slope) <= self.precision.largest / 16)
+        distance = np.where(wrong, np.inf, 0.0)
+        self._report("slope", wrong, slope, np.ones_like(slope), wanted.slope, distance, into)
+        return known
+
+    def _twin(self, y: Floats, dx: Floats, known: Known, into: Judgement) -> None:
         """The framework's own mechanism, operation by operation."""
         if self.subject.random or self.subject.target.arrays or not self.xp.mechanisms:
             return
@@ -198,7 +212,7 @@ class Judge:
             same = (got == right) | (np.isnan(got) & np.isnan(right))
             # The product with a subnormal number may be flushed or not.
             normal = (self.x == 0) | ~(np.abs(self.x) < self.precision.tiny)
-            wrong = normal & ~(same | (distance <= limit))
+            wrong = normal & known & ~(same | (distance <= limit))
             u = np.ones_like(self.u) if quantity == "value" else self.u
             self._report("native twin", wrong, got, u, right / u, distance, into)
 

@@ -128,12 +128,12 @@ RULES: tuple[Rule, ...] = (
         "another value where x is infinite or NaN",
     ),
     (
-        ("value", "gradient", "native twin", "second derivative"),
+        ("value", "slope", "gradient", "native twin", "second derivative"),
         _overflows,
         "not finite where |x| is large: something on the way overflows",
     ),
     (
-        ("value", "gradient", "native twin", "second derivative"),
+        ("value", "slope", "gradient", "native twin", "second derivative"),
         lambda e: not np.any(np.isfinite(e.got[e.wrong])),
         "not finite: 0 / 0, or a branch that `where` does not select but whose derivative counts",
     ),

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from fgi_backends.measure.mode import Function, Mode, direct, table
 
-from ..backend.protocol import Autodiff
 from ..backend.dispatch import namespace
+from ..backend.protocol import Autodiff
 from ..backend.registry import BUILT_IN, load
 from ..transforms.framework import compile, grad, jvp, scan, vjp, vmap
 
@@ -121,7 +121,7 @@ def modes(framework: str) -> Mapping[str, Mode]:
     """Every mode of a framework, which is loaded."""
     if framework not in BUILT_IN:
         return generic(backend(framework))
-    own = importlib.import_module(f"fgi_backends.{framework}.modes").MODES
+    own = importlib.import_module(f"fgi_backends.{framework}.measure.modes").MODES
     return {**own, **TWICE}
 
 

@@ -37,9 +37,9 @@ def closed_form(spike: Surrogate) -> Evaluate:
     def evaluate(x: Floats, key: Floats | None) -> tuple[Floats, Floats]:
         keys = (key,) if spike._is_random else ()
         with np.errstate(all="ignore"):
-            # The formulas are for finite x; elsewhere the derivative is 0.
+            # The formulas are for finite x; elsewhere the derivative is 0, and where they overflow.
             slope = spike.derivative(np.where(np.isfinite(x), x, 0.0), *keys)
-            return spike(x, *keys), np.where(np.isfinite(x), slope, 0.0)
+            return spike(x, *keys), np.where(np.isfinite(x) & np.isfinite(slope), slope, 0.0)
 
     return evaluate
 

@@ -14,6 +14,9 @@ __all__ = [
     "logistic",
     "logistic_slope",
     "minus_abs",
+    "over",
+    "scaled",
+    "shifted",
     "sin_turns",
     "squared",
 ]
@@ -26,7 +29,7 @@ def bell(xp: Backend, x: Array, sigma: Number, *, differentiable: bool = False) 
         # sigma the result is 0 in every dtype.
         far = 64 * sigma
         x = xp.where(abs(x) < far, x, far)
-    u = x / sigma
+    u = over(x, sigma)
     return xp.exp(-0.5 * (u * u))
 
 
@@ -36,6 +39,21 @@ def squared(xp: Backend, z: Array, *, differentiable: bool = False, ends: float 
         far = ends * math.sqrt(float(xp.finfo(z.dtype).max))
         z = xp.where(abs(z) < far, z, far)
     return z * z
+
+
+def scaled(factor: Number, x: Array) -> Array:
+    """factor x; ``x`` itself, and no operation, where the factor is the number 1."""
+    return x if isinstance(factor, float) and factor == 1 else factor * x
+
+
+def over(x: Array, divisor: Number) -> Array:
+    """x / divisor; ``x`` itself, and no operation, where the divisor is the number 1."""
+    return x if isinstance(divisor, float) and divisor == 1 else x / divisor
+
+
+def shifted(x: Array, by: Number) -> Array:
+    """x - by; ``x`` itself, and no operation, where that is the number 0."""
+    return x if isinstance(by, float) and by == 0 else x - by
 
 
 def log_of(xp: Backend, parameter: Number) -> Number:
@@ -49,10 +67,11 @@ def logistic(xp: Backend, z: Array) -> Array:
     return xp.where(z < 0, e, xp.ones_like(e)) / (1 + e)
 
 
-def logistic_slope(xp: Backend, z: Array) -> Array:
+def logistic_slope(xp: Backend, z: Array, *, differentiable: bool = True) -> Array:
     """s(z) (1 - s(z)): that product cancels on one side, and overflows on the other."""
-    e = xp.exp(minus_abs(xp, z))
-    return e / ((1 + e) * (1 + e))
+    e = xp.exp(minus_abs(xp, z) if differentiable else -abs(z))
+    q = 1 + e
+    return e / (q * q)
 
 
 def minus_abs(xp: Backend, x: Array) -> Array:

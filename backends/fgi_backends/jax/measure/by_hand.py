@@ -23,10 +23,16 @@ def step(x: Array) -> Array:
 
 def expanded(x: Array, slope: Elementwise) -> Array:
     y = step(jax.lax.stop_gradient(x))
-    largest = float(jnp.finfo(x.dtype).max)  # type: ignore[no-untyped-call]
-    z = jnp.where(abs(jax.lax.stop_gradient(x)) <= largest, x, 0.0)
+    z = jnp.where(_is_finite(x), x, 0.0)
     x0 = jax.lax.stop_gradient(z)
-    return y - slope(x0) * (x0 - z)
+    s = slope(x0)
+    return y - jnp.where(_is_finite(s), s, 0.0) * (x0 - z)
+
+
+def _is_finite(x: Array) -> Array:
+    largest = float(jnp.finfo(x.dtype).max)  # type: ignore[no-untyped-call]
+    inside: Array = abs(jax.lax.stop_gradient(x)) <= largest
+    return inside
 
 
 def gaussian(x: Array, sigma: float = 1.0, height: float = 1.0, mu: float = 0.0) -> Array:

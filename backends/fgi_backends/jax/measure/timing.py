@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -68,11 +68,16 @@ def _nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
 
 def _operations(jaxpr: Any) -> int:
     """Those of functions that are called count, the calls do not."""
-    inner = [
-        [getattr(v, "jaxpr", v) for v in eqn.params.values() if hasattr(v, "eqns")]
-        for eqn in jaxpr.eqns
-    ]
+    inner = [list(_called(eqn)) for eqn in jaxpr.eqns]
     return sum(sum(map(_operations, parts)) if parts else 1 for parts in inner)
+
+
+def _called(eqn: Any) -> Iterator[Any]:
+    for value in eqn.params.values():
+        if hasattr(value, "eqns"):
+            yield getattr(value, "jaxpr", value)
+    if "product" in eqn.params:  # fgi's own primitive, whose function is traced by the compiler
+        yield jax.make_jaxpr(eqn.params["product"])(*(v.aval for v in eqn.invars)).jaxpr
 
 
 def _ready(tree: Any) -> Any:

@@ -22,11 +22,16 @@ def step(x: Any) -> Any:
 
 def expanded(x: Any, slope: Elementwise) -> Any:
     y = step(tf.stop_gradient(x))
-    z = tf.where(abs(tf.stop_gradient(x)) <= x.dtype.max, x, tf.zeros([], x.dtype))
+    z = tf.where(_is_finite(x), x, tf.zeros([], x.dtype))
     x0 = tf.stop_gradient(z)
     minus_d = x0 - z
     minus_d = minus_d + tf.math.multiply_no_nan(tf.square(minus_d), tf.zeros([], x.dtype))
-    return y - slope(x0) * minus_d
+    s = slope(x0)
+    return y - tf.where(_is_finite(s), s, tf.zeros([], x.dtype)) * minus_d
+
+
+def _is_finite(x: Any) -> Any:
+    return tf.abs(tf.stop_gradient(x)) <= x.dtype.max
 
 
 def gaussian(x: Any, sigma: float = 1.0, height: float = 1.0, mu: float = 0.0) -> Any:

@@ -24,12 +24,17 @@ def expanded(x: Tensor, slope: Elementwise) -> Tensor:
     y = step(x.detach())
     if not torch.is_grad_enabled():
         return y
-    z = torch.where(x.detach().abs() <= torch.finfo(x.dtype).max, x, 0.0)
+    z = torch.where(_is_finite(x), x, 0.0)
     x0 = z.detach()
     minus_d = x0 - z
     if not torch.compiler.is_compiling():
         minus_d = torch.nn.functional.leaky_relu(minus_d, 1.0)
-    return y - slope(x0) * minus_d
+    s = slope(x0)
+    return y - torch.where(_is_finite(s), s, 0.0) * minus_d
+
+
+def _is_finite(x: Tensor) -> Tensor:
+    return x.detach().abs() <= torch.finfo(x.dtype).max
 
 
 def gaussian(x: Tensor, sigma: float = 1.0, height: float = 1.0, mu: float = 0.0) -> Tensor:

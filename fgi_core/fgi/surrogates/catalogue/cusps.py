@@ -6,7 +6,7 @@ import math
 
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, is_number, number, positive
-from ...values.formulas import log_of, minus_abs
+from ...values.formulas import log_of, minus_abs, over, scaled, shifted
 from ...values.steps import GradedSpike, Heaviside, SpikeCount, spike_at_zero
 from ..surrogate import Surrogate
 
@@ -71,7 +71,8 @@ class Exponential(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.height * xp.exp(-abs(x - self.mu) / self.tau)
+        z = abs(shifted(x, self.mu))
+        return scaled(self.height, xp.exp(over(-z, self.tau)))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = x - self.mu
@@ -151,8 +152,8 @@ class FastSigmoid(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        q = 1 + self.alpha * abs(x)
-        return self.height / q / q
+        r = xp.reciprocal(1 + scaled(self.alpha, abs(x)))
+        return scaled(self.height, r * r)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         tail = 1 / (1 - self.alpha * minus_abs(xp, x))
@@ -175,8 +176,8 @@ class OneSidedFastSigmoid(Surrogate):
     presets = {"stork.SuperSpike_MemClamp": lambda beta=20.0: OneSidedFastSigmoid(beta)}
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        q = 1 - self.alpha * xp.where(x < 0, x, 0.0)
-        return self.height / q / q
+        r = xp.reciprocal(1 - scaled(self.alpha, xp.where(x < 0, x, 0.0)))
+        return scaled(self.height, r * r)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         tail = 1 / (1 - self.alpha * xp.where(x < 0, x, 0.0))
@@ -202,8 +203,8 @@ class SparseFastSigmoid(Surrogate):
     presets = {"snntorch.SFS": lambda slope=25, B=1: SparseFastSigmoid(slope, B)}
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        q = 1 + self.alpha * abs(x)
-        return xp.where(x > self.bound, self.height / q / q, 0.0)
+        r = xp.reciprocal(1 + scaled(self.alpha, abs(x)))
+        return xp.where(x > self.bound, scaled(self.height, r * r), 0.0)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # F(x) - F(bound), without the cancellation where both are on one side of 0. Beyond ``far``
@@ -239,7 +240,7 @@ class Reciprocal(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.height / (1 + self.alpha * abs(x))
+        return scaled(self.height, xp.reciprocal(1 + scaled(self.alpha, abs(x))))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         size = -minus_abs(xp, x)

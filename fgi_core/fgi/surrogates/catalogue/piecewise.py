@@ -7,7 +7,7 @@ import math
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, choice, number, positive, unit
 from ...values.chance import Bernoulli, Logistic, StochasticRound, StochasticTernary
-from ...values.formulas import logistic, logistic_slope, minus_abs
+from ...values.formulas import logistic, logistic_slope, minus_abs, over, scaled
 from ...values.rounding import Ceil, Floor, KBit, MidRise, PowerOfTwo, Quantize, Round, Truncate
 from ...values.shapes import Absolute, Clip
 from ...values.steps import Heaviside, Sign, Ternary, binary, sign, spike_at_zero
@@ -232,7 +232,7 @@ class Rectangle(Surrogate):
         return above & below
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.height * xp.astype(self._inside(x), x.dtype)
+        return scaled(self.height, xp.astype(self._inside(x), x.dtype))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         area = (self.high - self.low) * xp.step(x, self.low)
@@ -277,8 +277,8 @@ class Triangle(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        u_ = 1 - abs(x) / self.width
-        return self.height * xp.maximum(u_, xp.zeros_like(u_))
+        u_ = 1 - over(abs(x), self.width)
+        return scaled(self.height, xp.maximum(u_, 0.0))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # Left of 0 it is u^2 / 2, right of 0 the whole triangle less the same.

@@ -8,7 +8,16 @@ from collections.abc import Callable
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, count, number, positive
 from ...values.chance import Bernoulli, Logistic
-from ...values.formulas import bell, log_of, logistic, logistic_slope, sin_turns, squared
+from ...values.formulas import (
+    bell,
+    log_of,
+    logistic,
+    logistic_slope,
+    scaled,
+    shifted,
+    sin_turns,
+    squared,
+)
 from ...values.steps import Heaviside, Ternary, binary, spike_at_zero
 from ...values.value import Value
 from ..surrogate import Primitive, Surrogate
@@ -56,8 +65,9 @@ class Gaussian(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.height * bell(
-            xp, x - self.mu, self.sigma, differentiable=self._slope_differentiated
+        z = shifted(x, self.mu)
+        return scaled(
+            self.height, bell(xp, z, self.sigma, differentiable=self._slope_differentiated)
         )
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
@@ -206,7 +216,11 @@ class Sigmoid(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return self.scale * self.alpha * logistic_slope(xp, self.alpha * x)
+        z = scaled(self.alpha, x)
+        return scaled(
+            self.scale * self.alpha,
+            logistic_slope(xp, z, differentiable=self._slope_differentiated),
+        )
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         return self.scale * logistic(xp, self.alpha * x)
@@ -258,12 +272,8 @@ class ATan(Surrogate):
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         z = math.pi / 2 * self.alpha * x
-        return (
-            self.scale
-            * self.alpha
-            / 2
-            / (1 + squared(xp, z, differentiable=self._slope_differentiated))
-        )
+        q = 1 + squared(xp, z, differentiable=self._slope_differentiated)
+        return scaled(self.scale * self.alpha / 2, xp.reciprocal(q))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         return self.scale * (xp.atan(math.pi / 2 * self.alpha * x) / math.pi + 0.5)

@@ -1,7 +1,7 @@
-"""Where PyTorch only computes, fgi writes values instead of computing them: the same numbers.
+"""Where PyTorch only computes, a surrogate is an autograd function: the definition's numbers.
 
-For a compiler, a tracer, ``torch.func``, forward mode, a mode that sees every operation, and a
-subclass it stays arithmetic.
+For a tracer, ``torch.func``, forward mode, a mode that sees every operation, and a subclass it is
+the definition itself; for ``torch.compile`` see tests/test_assume_value.py.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import fgi
 
 torch = pytest.importorskip("torch")
 
-from fgi_backends.torch.plain import is_plain_eager  # noqa: E402
-
-from fgi_backends.torch import attached, step  # noqa: E402
+from fgi_backends.torch import first_order, step  # noqa: E402
+from fgi_backends.torch.private import is_plain_eager  # noqa: E402
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 X = [-2.0, -0.3, -0.0, 0.0, 0.3, 1.5]
@@ -30,17 +29,19 @@ def tensor(values: Any, dtype: str = "float32") -> Any:
     return torch.tensor(values, dtype=getattr(torch, dtype))
 
 
-def differentiated(f: Callable[[Any], Any], x: Any, u: Any) -> tuple[Any, Any, Any]:
-    """The value, the derivative and the derivative of that, by the tape."""
-    x = x.detach().requires_grad_()
+def differentiated(f: Callable[[Any], Any], x: Any, u: Any) -> tuple[Any, ...]:
+    """The value, the derivative without and with a graph, and of that the derivative by x and u."""
+    x, u = x.detach().requires_grad_(), u.detach().requires_grad_()
     y = f(x)
+    (plain,) = torch.autograd.grad(y, x, u.detach(), retain_graph=True)
     (gradient,) = torch.autograd.grad(y, x, u, create_graph=True)
-    (bend,) = torch.autograd.grad(gradient, x, u)
-    return y.detach(), gradient.detach(), bend
+    bend, by_u = torch.autograd.grad(gradient, (x, u), u.detach())
+    return y.detach(), plain, gradient.detach(), bend, by_u
 
 
-def arithmetic(x: Any) -> Any:
-    return fgi.inject(x, x.detach() > 0, SPIKE.derivative)
+def definition(x: Any) -> Any:
+    with fgi.use_fast_paths(False):
+        return SPIKE(x)
 
 
 def same(got: Any, expected: Any) -> None:
@@ -62,13 +63,13 @@ def with_strides(x: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("more", [[], NOT_FINITE, [60000.0, 65000.0] * 8], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_numbers_of_the_arithmetic(dtype: str, more: list[float]) -> None:
+def test_the_numbers_of_the_definition(dtype: str, more: list[float]) -> None:
     """Also where the sum of what is finite is not."""
     values = X + more + ([3e38, 3e38, -1e38] if dtype in ("float32", "bfloat16") and more else [])
     for x in with_strides(tensor(values[: len(values) // 3 * 3], dtype)).values():
         u = torch.linspace(-2, 3, x.numel()).reshape(x.shape).to(x.dtype)
         for got, expected in zip(
-            differentiated(SPIKE, x, u), differentiated(arithmetic, x, u), strict=True
+            differentiated(SPIKE, x, u), differentiated(definition, x, u), strict=True
         ):
             same(got, expected)
         assert SPIKE(x.detach().requires_grad_()).is_contiguous() or x.dim() == 2
@@ -76,12 +77,31 @@ def test_the_numbers_of_the_arithmetic(dtype: str, more: list[float]) -> None:
 
 def test_by_hand() -> None:
     x, u = tensor(X + NOT_FINITE), tensor([2.0, -1, 0.5, 3, -4, 1, 2, 2, 2])
-    y, gradient, bend = differentiated(SPIKE, x, u)
+    y, plain, gradient, bend, by_u = differentiated(SPIKE, x, u)
     assert y.tolist() == [0, 0, 0, 0, 1, 1, 1, 0, 0]
-    slope = 2 * np.exp(-2 * np.array(X) ** 2) * u[:6].numpy()
-    np.testing.assert_allclose(gradient[:6].numpy(), slope, rtol=1e-6)
-    assert gradient[6:].tolist() == [0, 0, 0]
+    slope = 2 * np.exp(-2 * np.array([*X, *NOT_FINITE]) ** 2)
+    slope[6:] = 0
+    for got in plain, gradient, by_u:
+        np.testing.assert_allclose(got.numpy(), slope * u.numpy(), rtol=1e-6)
     assert bend.tolist() == [0] * 9
+
+
+def test_a_slope_and_an_upstream_gradient_that_are_not_finite() -> None:
+    """The slope counts as 0 there; an infinite gradient times a slope that is 0 is NaN."""
+
+    @fgi.surrogate
+    def root(x: Any) -> Any:
+        return 1 / torch.sqrt(1 - x * x)
+
+    spike, inf = root(), float("inf")
+    x, u = tensor([0.6, 1.0, 2.0, inf, 0.0, -0.6]), tensor([2.0, -3.0, 5.0, inf, inf, -2.0])
+    for chosen in True, False:
+        with fgi.use_fast_paths(chosen):
+            y, plain, gradient, bend, by_u = differentiated(spike, x, u)
+        assert y.tolist() == [1, 1, 1, 1, 0, 0]
+        for got in plain, gradient, by_u:
+            np.testing.assert_allclose(got, [2.5, 0, 0, 0, inf, -2.5], rtol=1e-6)
+        assert bend.tolist() == [0] * 6
 
 
 @pytest.mark.parametrize("more", [[], NOT_FINITE], ids=str)
@@ -92,9 +112,10 @@ def test_a_slope_that_is_a_number(slope: float, more: list[float]) -> None:
         return slope
 
     x, u = tensor(X + more), tensor([2.0, -1, 0.5, 3, -4, 1, 2, 2, 2][: len(X + more)])
-    y, gradient, bend = differentiated(line(forward=fgi.round), x, u)
+    y, *gradients, bend, by_u = differentiated(line(forward=fgi.round), x, u)
     same(y, torch.round(x))
-    same(gradient + 0.0, torch.where(x.isfinite(), slope * u, 0.0) + 0.0)
+    for got in *gradients, by_u:
+        same(got + 0.0, torch.where(x.isfinite(), slope * u, 0.0) + 0.0)
     assert not bend.any()
 
 
@@ -120,11 +141,15 @@ def test_plain(kind: str) -> None:
     assert is_plain_eager(x)
     with torch.no_grad(), torch.device("cpu"):
         assert is_plain_eager(x)
-    assert attached(lambda x, checked: 1.0, x, x) is not None
+    assert first_order(x, lambda x: 1.0, x) is not None
 
 
-def by_compile(f: Any, x: Any) -> None:
-    torch.compile(lambda x: f(x), backend="eager", fullgraph=True)(x)
+def by_export(f: Any, x: Any) -> None:
+    class Module(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return f(x)
+
+    torch.export.export(Module(), (x,))
 
 
 def by_make_fx(f: Any, x: Any) -> None:
@@ -155,7 +180,7 @@ def by_dispatch_mode(f: Any, x: Any) -> None:
 
 
 LOOKING_ON: dict[str, Callable[[Any, Any], None]] = {
-    "torch.compile": by_compile,
+    "torch.export": by_export,
     "make_fx": by_make_fx,
     "a fake tensor": by_fake_tensor,
     "forward mode": by_forward_mode,
@@ -171,11 +196,11 @@ LOOKING_ON: dict[str, Callable[[Any, Any], None]] = {
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning")
 @pytest.mark.parametrize("way", LOOKING_ON)
-def test_arithmetic_where_somebody_looks_on(way: str) -> None:
+def test_the_definition_where_somebody_looks_on(way: str) -> None:
     answers = []
 
     def asked(x: Any) -> Any:
-        answers.append((is_plain_eager(x), attached(SPIKE.slope, x, x) is None))
+        answers.append((is_plain_eager(x), first_order(x, lambda x: 1.0, x) is None))
         return SPIKE(x)
 
     LOOKING_ON[way](asked, tensor(X))
@@ -229,7 +254,7 @@ def test_a_slope_with_a_history_keeps_it() -> None:
 
 
 def test_what_is_saved() -> None:
-    """The input, which somebody has already, and the slope."""
+    """The input alone, which somebody has already."""
     saved: list[Any] = []
     x = of_a_tape(torch.linspace(-2, 2, 1000))
 
@@ -239,10 +264,8 @@ def test_what_is_saved() -> None:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         y = SPIKE(x)
-    new = {t.untyped_storage().data_ptr(): t.numel() for t in saved if t.numel() > 1}
-    new.pop(x.untyped_storage().data_ptr())
-    assert list(new.values()) == [1000]
-    assert y.untyped_storage().data_ptr() not in new
+    assert [t.data_ptr() for t in saved] == [x.data_ptr()]
+    assert y.data_ptr() != x.data_ptr()
 
 
 def test_a_segment_that_is_recomputed() -> None:

@@ -1,7 +1,7 @@
 """Compiled, the value of a surrogate is f(x) alone: no slope is computed for it.
 
 ``y - y`` is no constant for a compiler, so that arithmetic alone has the slope in the value; see
-``with_value`` in each backend. What the derivatives are is tested wherever derivatives are.
+``fast`` in each backend. What the derivatives are is tested wherever derivatives are.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def in_aot(f: Callable[[Any], Any], see: Callable[[Any], None]) -> Callable[[Any
     from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
     from torch._dynamo.backends.common import aot_autograd
 
-    from fgi_backends.torch.transforms import apart
+    from fgi_backends.torch.transforms import with_own_code
 
     def forward(graph: Any, inputs: Any) -> Any:
         (results,) = (node.args[0] for node in graph.graph.nodes if node.op == "output")
@@ -51,7 +51,7 @@ def in_aot(f: Callable[[Any], Any], see: Callable[[Any], None]) -> Callable[[Any
         partition_fn=min_cut_rematerialization_partition,
     )
     compiled: Callable[[Any], Any] = torch.compile(
-        apart(lambda x: f(x)), fullgraph=True, backend=backend
+        with_own_code(lambda x: f(x)), fullgraph=True, backend=backend
     )
     return compiled
 
