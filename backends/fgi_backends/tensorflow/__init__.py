@@ -17,6 +17,7 @@ from ..defaults import (
     for_many_rows as for_many_rows,
     reciprocal as reciprocal,
 )
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import seen_by_tape
@@ -217,3 +218,5 @@ sin = tf.math.sin
 sqrt = tf.math.sqrt
 tanh = tf.math.tanh
 zeros_like = tf.zeros_like
+
+keep_old_names(__name__)
