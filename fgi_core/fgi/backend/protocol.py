@@ -117,10 +117,18 @@ class Backend(Protocol):
     def reciprocal(self, x: Any, /) -> Any:
         """1 / x."""
 
-    def maximum(self, x: Any, y: Any, /) -> Any:
-        """The larger one; ``y`` is an array or a number."""
+    def abs(self, x: Any, /) -> Any:
+        """The magnitude; its derivative at 0 is 0, where that of the operator may be 1."""
 
-    def minimum(self, x: Any, y: Any, /) -> Any: ...
+    def maximum(self, x: Any, y: Any, /) -> Any:
+        """The larger one; ``y`` is an array or a number.
+
+        Where the two are equal, the derivative by each is 1/2.
+        """
+
+    def minimum(self, x: Any, y: Any, /) -> Any:
+        """The smaller one; arguments and derivatives as of ``maximum``."""
+
     def sign(self, x: Any, /) -> Any: ...
     def round(self, x: Any, /) -> Any:
         """To the nearest integer, half to even."""
