@@ -115,11 +115,11 @@ class Surrogate(Definition):
         inferring = value_only(xp, x) if only_x else value_only(xp)
         x0 = xp.stop_gradient(x)
         fx = self._value(xp, x0, *u)
+        if fx is x0:
+            fx = xp.copied(fx)  # writing into the result must not show in x
         if self.forward is not None or self._array_names:
             # It has no derivative either by what else f depends on.
             fx = xp.stop_gradient(fx)
-        if fx is x0:
-            fx = xp.copied(fx)  # writing into the result must not show in x
         if inferring:
             return fx
         if self.through == "primitive":
