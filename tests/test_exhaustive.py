@@ -136,15 +136,18 @@ def test_rows_are_kept_and_resumed(tmp_path: Path) -> None:
     saved = exhaustive.Saved(path, header)
     fault = Fault("gradient", NOT_ZERO, 3, np.nan, 1.5, np.inf, 0.0, np.inf)
     rows = [
-        Row("ATan", "torch", "eager", True, "float16", 9, 0.5, 1, 2),
-        Row("ATan", "jax", "jit", False, "float32", 9, faults=[fault]),
-        Row("ATan", "jax", "eager", False, "float32", 9, raised="TypeError: planted"),
+        Row("ATan", "torch", "eager", True, "float16", 9, 0.5, 1, 2, code="new"),
+        Row("ATan", "jax", "jit", False, "float32", 9, faults=[fault], code="old"),
+        Row("ATan", "jax", "eager", False, "float32", 9, raised="TypeError: planted", code="old"),
     ]
     for row in rows:
         saved.add(row)
         again = exhaustive.Saved(path, header)
         assert repr(again.rows) == repr(saved.rows)  # a NaN is not equal to itself
-    assert again.dates == saved.dates
+    assert again.sources == saved.sources
+    assert set(saved.sources) == {"new", "old"}
+    some = exhaustive.Saved(path, header, lambda row: row.code == "new")
+    assert (some.rows, set(some.sources)) == (rows[:1], {"new"})
     assert exhaustive.Saved(path, {"seed": 2}).rows == []
     assert len(exhaustive.Saved(path).rows) == len(rows)
 

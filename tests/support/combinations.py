@@ -87,6 +87,8 @@ class Row:
     """Inputs at which it is right only as an ulp is never less than 256 smallest normal numbers."""
     faults: list[Fault] = field(default_factory=list)
     raised: str = ""
+    code: str = ""
+    """A digest of the code that was measured."""
 
     @property
     def key(self) -> tuple[str, Way, str]:

@@ -18,7 +18,7 @@ import sys
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,10 @@ def page(saved: Saved) -> str:
     counts = {o: sum(row.outcome == o for row in rows) for o in (HOLDS, HOLDS_BUT, FAILS)}
     wanted = len(catalogue.CLASSES) * len(DTYPES) * len(order)
     compared = sum(row.inputs for row in rows)
+    measured = [
+        f"{made['date']} at commit {made['commit']} ({sum(row.code == k for row in rows):,} rows)"
+        for k, made in saved.sources.items()
+    ]
     versions = ", ".join(f"{name} {version}" for name, version in header["versions"].items())
     lines = [
         BEGINNING.format(
@@ -225,8 +229,8 @@ def page(saved: Saved) -> str:
         ),
         "## Results",
         "",
-        f"`{header['command']}`, {listed(saved.dates)}, commit {listed(saved.commits)}; "
-        f"{header['machine']}; Python {header['python']}; {versions}.",
+        f"`{header['command']}`; {header['machine']}; Python {header['python']}; {versions}. "
+        f"Measured {listed(measured)}.",
         "",
         "| combinations | |",
         "| --- | ---: |",
@@ -290,7 +294,6 @@ def settings() -> dict[str, Any]:
         "machine": made["machine"],
         "python": made["python"],
         "versions": {name: frameworks.backend(name).version for name in frameworks.INSTALLED},
-        "code": code(),
         "drawn": DRAWN,
         "seed": SEED,
         "long double": f"{np.finfo(WIDE).nmant + 1} bits",
@@ -300,30 +303,38 @@ def settings() -> dict[str, Any]:
 class Saved:
     """The rows in the file, and those that are added to it."""
 
-    def __init__(self, path: Path, header: Mapping[str, Any] | None = None) -> None:
-        """Rows of these settings alone; without settings, whatever is in the file."""
-        self.rows: list[Row] = []
-        self.dates: list[str] = []
-        self.commits: list[str] = []
+    def __init__(
+        self,
+        path: Path,
+        header: Mapping[str, Any] | None = None,
+        keep: Callable[[Row], bool] = lambda row: True,
+    ) -> None:
+        """Rows of these settings that are to be kept; without settings, whatever is in the file."""
         saved = json.loads(path.read_text("utf-8")) if path.exists() else None
         self.path, self.header = path, dict(saved["settings"] if header is None else header)
+        self.rows: list[Row] = []
+        self.sources: dict[str, dict[str, str]] = {}
+        """When, and from which commit, the code of a digest was measured."""
         if saved is None:
             return
         differ = [k for k in self.header if saved["settings"].get(k) != self.header[k]]
         if differ:
             print(f"{path.name} was measured with another {', '.join(differ)}: begun anew")
             return
-        self.rows = [Row.from_dict(row) for row in saved["rows"]]
-        self.dates, self.commits = saved["dates"], saved["commits"]
+        self.rows = [row for row in map(Row.from_dict, saved["rows"]) if keep(row)]
+        if left := len(saved["rows"]) - len(self.rows):
+            print(f"{left} rows of {path.name} are measured anew")
+        used = {row.code for row in self.rows}
+        self.sources = {k: v for k, v in saved["sources"].items() if k in used}
 
     def add(self, row: Row) -> None:
         """Keep the row, in the file too: whole before or whole after, whenever it is killed."""
-        made = describe()
-        for kept, new in ((self.dates, made["date"]), (self.commits, made["commit"] or "unknown")):
-            if new not in kept:
-                kept.append(new)
         self.rows.append(row)
-        head = {"settings": self.header, "dates": self.dates, "commits": self.commits}
+        if row.code not in self.sources:
+            made = describe()
+            commit = made["commit"] or "unknown"
+            self.sources[row.code] = {"commit": commit, "date": made["date"]}
+        head = {"settings": self.header, "sources": self.sources}
         lines = ",\n".join(json.dumps(row.to_dict(), allow_nan=False) for row in self.rows)
         text = json.dumps(head)[:-1] + f',\n"rows": [\n{lines}\n]}}\n'
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -332,34 +343,52 @@ class Saved:
         os.replace(temporary, self.path)
 
 
-def main() -> None:
+def selection() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m support.exhaustive")
     parser.add_argument("--dtypes", default=",".join(DTYPES))
     parser.add_argument("--surrogates", default=",".join(catalogue.CLASSES))
     parser.add_argument("--frameworks", default=",".join(frameworks.INSTALLED))
-    asked = parser.parse_args()
+    parser.add_argument(
+        "--keep", action="store_true",
+        help="keep rows of other code that are not selected; else they are measured anew",
+    )  # fmt: skip
+    found = parser.parse_args()
+    for name in ("dtypes", "surrogates", "frameworks"):
+        setattr(found, name, getattr(found, name).split(","))
+    return found
+
+
+def main() -> None:
+    asked, now = selection(), code()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)  # TensorFlow counts how often it traces
-    saved = Saved(RESULTS, settings())
+
+    def keep(row: Row) -> bool:
+        selected = (
+            row.dtype in asked.dtypes
+            and row.surrogate in asked.surrogates
+            and row.framework in asked.frameworks
+        )
+        known = row.surrogate in catalogue.CLASSES
+        return known and (row.code == now or (asked.keep and not selected))
+
+    saved = Saved(RESULTS, settings(), keep)
     done = {row.key for row in saved.rows}
-    for dtype in asked.dtypes.split(","):
+    for dtype in asked.dtypes:
         x = inputs(dtype)
-        for name in asked.surrogates.split(","):
-            todo = [
-                way for way in ways(asked.frameworks.split(",")) if (name, way, dtype) not in done
-            ]
+        for name in asked.surrogates:
+            todo = [way for way in ways(asked.frameworks) if (name, way, dtype) not in done]
             if not todo:
                 continue
             start = time.monotonic()
             reference = Reference(catalogue.CLASSES[name](), x)
             for way in todo:
                 row = measure(way, reference)
+                row.code = now
                 saved.add(row)
                 if row.outcome == FAILS:
-                    reasons = row.raised or "; ".join(
-                        f"{fault.reason} at {fault.inputs}" for fault in row.faults
-                    )
-                    print(f"{dtype} {name} {way}: {reasons}", flush=True)
+                    reasons = [f"{fault.reason} at {fault.inputs}" for fault in row.faults]
+                    print(f"{dtype} {name} {way}: {row.raised or '; '.join(reasons)}", flush=True)
             print(f"{dtype} {name}: {time.monotonic() - start:.0f} s", flush=True)
             gc.collect()
     PAGE.write_text(page(saved), "utf-8")
