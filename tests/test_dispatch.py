@@ -167,7 +167,8 @@ def test_register_backend() -> None:
     with pytest.raises(TypeError, match="expected an array of torch"):
         fgi.namespace(x)
     fgi.register_backend(module)
-    assert fgi.namespace(x) is module
+    xp = fgi.namespace(x)
+    assert (xp.name, xp.exp) == ("tagged", module.exp)
     assert "tagged" in fgi.available_backends()
     np.testing.assert_array_equal(spike(x), [0, 1])
     with fgi.use_backend("tagged"):
@@ -184,7 +185,7 @@ def test_entry_points_are_found_by_name_and_by_array(monkeypatch: pytest.MonkeyP
     with pytest.raises(TypeError, match="expected an array of torch"):
         fgi.namespace(x)  # the framework that the entry point is named after is not loaded
     monkeypatch.setitem(sys.modules, "tagged", module)
-    assert fgi.namespace(x) is module
+    assert fgi.namespace(x).exp is module.exp
     monkeypatch.setattr("fgi.backend.registry._registered", {})
     fgi.set_backend("tagged")
     assert fgi.get_backend() == "tagged"
@@ -193,8 +194,15 @@ def test_entry_points_are_found_by_name_and_by_array(monkeypatch: pytest.MonkeyP
 def test_register_backend_says_what_is_missing(registry: None) -> None:
     module = third_party()
     del module.where, module.stop_gradient  # type: ignore[attr-defined]
-    with pytest.raises(TypeError, match="tagged lacks stop_gradient, where"):
+    wanted = (
+        r"^fgi.register_backend: tagged has no stop_gradient, where \(tier injection\); define "
+        r"stop_gradient\(x, /\), where\(condition, x, y, /\) in the backend, as "
+        r"fgi.backend.Injection says$"
+    )
+    with pytest.raises(TypeError, match=wanted):
         fgi.register_backend(module)
+    with pytest.raises(TypeError, match=r"has no name, Array, floating, .* \(tier injection\)"):
+        fgi.register_backend(types.SimpleNamespace())
     with pytest.raises(ValueError, match="'torch' is a built-in backend"):
         fgi.register_backend(third_party(name="torch"))
     assert "tagged" not in fgi.available_backends()
@@ -209,6 +217,8 @@ def test_code_compiled_by_torch_notices_a_switch() -> None:
     x = torch.tensor([-1.0, 2.0], requires_grad=True)
     assert compiled(x).requires_grad
     with fgi.inference_mode():
+        assert compiled(x).requires_grad
+    with fgi.inference_mode(traced=True):
         assert not compiled(x).requires_grad
     assert compiled(x).requires_grad
     fgi.set_backend("numpy")

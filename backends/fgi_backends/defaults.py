@@ -1,24 +1,34 @@
-"""What a backend need not write: hooks that have an answer which is always right.
+"""What a backend need not write: members with an answer that is always right.
 
-They are about time and memory, and about arrays that can be written to. A backend module that does
-not define one of these names gets it from here.
+A registered backend that does not define one of these names gets it from here, and the members
+that are made of others from ``fgi.backend.derived``. The built-in backends import what they want.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 __all__ = [
     "assume_value",
+    "compiles_loops",
     "copied",
+    "device",
+    "double_precision",
     "first_order",
+    "for_many_rows",
     "is_traced",
     "keep_on_tape",
     "may_differentiate",
+    "mechanisms",
     "reciprocal",
     "same_shape",
 ]
+
+compiles_loops = False
+mechanisms: Mapping[str, Callable[..., Callable[[Any], Any]]] = {}
+double_precision = nullcontext
 
 
 def keep_on_tape(d: Any, /) -> Any:
@@ -51,3 +61,13 @@ def reciprocal(x: Any, /) -> Any:
 
 def same_shape(x: Any, y: Any, /) -> bool:
     return bool(x.shape == y.shape)
+
+
+def for_many_rows(weights: Any, /) -> Any:
+    return weights
+
+
+def device(kind: str, /) -> AbstractContextManager[Any]:
+    if kind != "cpu":
+        raise LookupError(f"this backend has no device {kind!r}; expected 'cpu'")
+    return nullcontext()

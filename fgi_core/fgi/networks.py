@@ -226,15 +226,14 @@ class Network(Definition, name="network"):
         # Step by step where the framework compiles loops: in TensorFlow by XLA the gradient of what
         # a loop reads from an array is as long as the array, for each step. Elsewhere layer by
         # layer, so that what a layer hears from below is one product for several steps.
-        segmented = not getattr(xp, "compiles_loops", True)
+        segmented = not xp.compiles_loops
         loop = scan if segmented else _once
-        arranged = getattr(xp, "for_many_rows", _as_it_is)
 
         def run(carry: Any, x: Array) -> tuple[Any, tuple[Array, ...]]:
             after: dict[str, Any] = {}
             heard = []
             for name in names:
-                currents = x @ arranged(params[name]["input"])
+                currents = x @ xp.for_many_rows(params[name]["input"])
                 if "bias" in params[name]:
                     currents = currents + params[name]["bias"]
                 step = self._step(name, params[name], constants[name])
@@ -301,10 +300,6 @@ class Network(Definition, name="network"):
 
 def _once(step: Step, carry: Any, x: Array) -> tuple[Any, Array]:
     return step(carry, x)
-
-
-def _as_it_is(weights: Array) -> Array:
-    return weights
 
 
 def _layers(params: Weights) -> list[str]:

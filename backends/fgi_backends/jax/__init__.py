@@ -15,10 +15,12 @@ from jax.scipy.special import erfc as erfc
 
 from ..defaults import (
     copied as copied,
+    for_many_rows as for_many_rows,
     keep_on_tape as keep_on_tape,
     reciprocal as reciprocal,
     same_shape as same_shape,
 )
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .scan import compiles_loops as compiles_loops, scan as scan
@@ -174,3 +176,5 @@ tanh = jnp.tanh
 trunc = jnp.trunc
 where = jnp.where
 zeros_like = jnp.zeros_like
+
+keep_old_names(__name__)

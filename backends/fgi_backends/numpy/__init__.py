@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,14 @@ from numpy import ndarray
 
 from ..defaults import (
     assume_value as assume_value,
+    compiles_loops as compiles_loops,
+    device as device,
+    double_precision as double_precision,
     first_order as first_order,
+    for_many_rows as for_many_rows,
     is_traced as is_traced,
     keep_on_tape as keep_on_tape,
+    mechanisms as mechanisms,
     reciprocal as reciprocal,
     same_shape as same_shape,
 )
@@ -36,9 +40,6 @@ else:
     half = (float16, np.dtype(ml_dtypes.bfloat16))
     finfo = ml_dtypes.finfo
 floating = (*half, float32, np.dtype("float64"))
-
-# No custom-gradient mechanism, as no gradient.
-mechanisms: Mapping[str, Callable[..., Any]] = {}
 
 
 def stop_gradient(x: Any, /) -> Any:
@@ -170,7 +171,6 @@ def stack(xs: Sequence[Any], /, *, axis: int = 0) -> Any:
 atan = np.arctan
 ceil = np.ceil
 cos = np.cos
-double_precision = nullcontext
 floor = np.floor
 log = np.log
 log1p = np.log1p

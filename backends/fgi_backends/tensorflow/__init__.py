@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import ml_dtypes
@@ -11,7 +11,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
-from ..defaults import copied as copied, reciprocal as reciprocal
+from ..defaults import (
+    copied as copied,
+    double_precision as double_precision,
+    for_many_rows as for_many_rows,
+    reciprocal as reciprocal,
+)
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import seen_by_tape
@@ -198,7 +204,6 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 atan = tf.math.atan
 ceil = tf.math.ceil
 cos = tf.math.cos
-double_precision = nullcontext
 erfc = tf.math.erfc
 exp = tf.math.exp
 floor = tf.math.floor
@@ -213,3 +218,5 @@ sin = tf.math.sin
 sqrt = tf.math.sqrt
 tanh = tf.math.tanh
 zeros_like = tf.zeros_like
+
+keep_old_names(__name__)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..defaults import double_precision as double_precision
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import in_forward_mode, in_jit_trace, is_plain_eager
@@ -205,7 +206,6 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 atan = torch.atan
 ceil = torch.ceil
 cos = torch.cos
-double_precision = nullcontext
 erfc = torch.erfc
 exp = torch.exp
 floor = torch.floor
@@ -221,3 +221,5 @@ trunc = torch.trunc
 where = torch.where
 zeros_like = torch.zeros_like
 finfo = torch.finfo
+
+keep_old_names(__name__)

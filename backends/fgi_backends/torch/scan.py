@@ -66,7 +66,7 @@ def scan(
     return _chunks(graph, _alike(unroll or STEPS_PER_GRAPH), carry, leaves, structure)
 
 
-def for_many_rows(weights: Tensor) -> Tensor:
+def for_many_rows(weights: Tensor, /) -> Tensor:
     """The same matrix, laid out for a product with many more rows than it has columns.
 
     Column by column, where these are few: MKL takes half the time for the product, and as autograd

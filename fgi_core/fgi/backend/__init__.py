@@ -1,13 +1,33 @@
 """Backends: what one has to have, which exist, and which is chosen."""
 
 from .dispatch import get_backend, namespace, set_backend, use_backend
-from .protocol import Array, Autodiff, Backend
+from .members import MissingMemberError
+from .protocol import (
+    Array,
+    Arrays,
+    Autodiff,
+    Backend,
+    Differentiation,
+    Hooks,
+    Injection,
+    Minimal,
+    Randomness,
+    Tools,
+)
 from .registry import available_backends, register_backend
 
 __all__ = [
     "Array",
+    "Arrays",
     "Autodiff",
     "Backend",
+    "Differentiation",
+    "Hooks",
+    "Injection",
+    "Minimal",
+    "MissingMemberError",
+    "Randomness",
+    "Tools",
     "available_backends",
     "get_backend",
     "namespace",

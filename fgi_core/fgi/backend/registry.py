@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .members import Completed, lacking, missing
 from .protocol import Array, Backend
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "BUILT_IN",
     "available_backends",
     "backend_of_array",
+    "completed",
     "load",
     "register_backend",
     "under_test",
@@ -109,41 +111,52 @@ def load(name: str) -> Backend | str:
 def _announced(point: Any) -> Backend:
     """The backend of an entry point, registered from now on."""
     try:
-        backend: Backend = point.load()
+        module: Any = point.load()
     except ModuleNotFoundError as error:
         raise ImportError(
             f"fgi: the backend {point.name!r} needs {error.name}, which is not installed; choose "
             f"one of {', '.join(available_backends())}"
         ) from error
-    register_backend(backend)
-    return backend
+    register_backend(module)
+    return _registered[module.name]
 
 
 def register_backend(module: Any) -> None:
-    """Add a backend of your own: a module, or any object, that satisfies ``fgi.backend.Backend``.
+    """Add a backend of your own: a module, or any object, with the members of tier 0.
+
+        fgi.register_backend(my_backend)
+
+    Tier 0 is ``fgi.backend.Injection``, nine members, and enough for ``fgi.inject``, ``fgi.bypass``
+    and ``fgi.custom_jvp``. Members of further tiers are looked up when they are needed: one that
+    the module lacks has a default, or is a TypeError that names it, its tier and what to define.
 
     A package announces one without being imported by an entry point in the group ``fgi.backends``,
     named as the framework is imported: ``mlx = "my_package.mlx_backend"``.
 
-    Errors: TypeError naming what is missing; ValueError where a built-in backend has the name.
+    Errors: TypeError naming what is missing of tier 0; ValueError where a built-in backend has the
+    name.
     """
-    wanted = [name for name in vars(Backend) if not name.startswith("_")]
-    missing = [name for name in wanted if not hasattr(module, name)]
-    if missing:
-        raise TypeError(
-            f"fgi.register_backend: {getattr(module, '__name__', module)} lacks "
-            f"{', '.join(missing)}; expected everything that fgi.backend.Backend names"
-        )
+    lacks = lacking(module, "injection")
+    if lacks:
+        raise missing(module, *lacks, caller="fgi.register_backend")
     if module.name in BUILT_IN:
         raise ValueError(
             f"fgi.register_backend: {module.name!r} is a built-in backend; expected another name"
         )
-    _registered[module.name] = module
+    _registered[module.name] = completed(module)
+
+
+def completed(module: Any) -> Backend:
+    """The backend with its defaults; a built-in one is complete, and stays the module it is."""
+    built_in = module.name in BUILT_IN and module is _built_in(module.name)
+    backend: Any = module if built_in or isinstance(module, Completed) else Completed(module)
+    found: Backend = backend
+    return found
 
 
 @contextmanager
-def under_test(backend: Any) -> Iterator[None]:
-    """Register a backend inside the block, complete or not.
+def under_test(backend: Any) -> Iterator[Backend]:
+    """Register a backend inside the block, whatever it lacks; gives it with its defaults.
 
     Errors: TypeError for what has no name, ValueError where a built-in backend has it.
     """
@@ -151,15 +164,16 @@ def under_test(backend: Any) -> Iterator[None]:
     if not isinstance(name, str):
         raise TypeError(
             f"fgi.testing: {getattr(backend, '__name__', backend)} has no name; expected a module "
-            f"that satisfies fgi.backend.Backend"
+            f"that satisfies fgi.backend.Injection"
         )
     if name in BUILT_IN and backend is not _built_in(name):
         raise ValueError(f"fgi.testing: {name!r} is a built-in backend; expected another name")
     before = dict(_registered)
+    found = completed(backend)
     if name not in BUILT_IN:
-        _registered[name] = backend
+        _registered[name] = found
     try:
-        yield
+        yield found
     finally:
         _registered.clear()
         _registered.update(before)

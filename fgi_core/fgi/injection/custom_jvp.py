@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..backend.dispatch import backend_of
 from ..backend.messages import describe, mixed_backends_error
-from ..backend.protocol import Array, Backend
+from ..backend.protocol import Array, Backend, Minimal
 from ..backend.trees import leaves, rebuilt
 from .checks import check_order
 from .expansion import expand, freeze, is_finite
@@ -112,7 +112,7 @@ class CustomJVP:
         return rebuilt(y, iter(expand(xp, values, rule, inputs, order=self.order)))
 
 
-def _is_floating(xp: Backend, x: Any) -> bool:
+def _is_floating(xp: Minimal, x: Any) -> bool:
     return isinstance(x, xp.Array) and x.dtype in xp.floating
 
 
@@ -138,7 +138,7 @@ def first_backend(given: list[Any]) -> Backend:
     return xp
 
 
-def _terms(xp: Backend, y: Any, slope: Any, place: str) -> Iterator[Array | None]:
+def _terms(xp: Minimal, y: Any, slope: Any, place: str) -> Iterator[Array | None]:
     """The tangent of each leaf of ``y``; None where it is zero."""
     if isinstance(y, dict):
         if not isinstance(slope, dict) or slope.keys() != y.keys():
@@ -158,7 +158,7 @@ def _terms(xp: Backend, y: Any, slope: Any, place: str) -> Iterator[Array | None
         yield xp.where(is_finite(xp, term), term, 0.0)
 
 
-def _checked(xp: Backend, fx: Array, slope: Any, place: str) -> Array:
+def _checked(xp: Minimal, fx: Array, slope: Any, place: str) -> Array:
     if not isinstance(slope, xp.Array):
         raise _unlike(place, describe(fx), slope)
     if not xp.same_shape(slope, fx):

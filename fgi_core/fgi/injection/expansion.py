@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from ..backend.protocol import Array, Backend
+from ..backend.protocol import Array, Minimal
 from .quadrature import nodes
 
 __all__ = ["NUMBERS", "Rule", "apply_slope", "expand", "freeze", "is_finite"]
@@ -45,12 +45,12 @@ Rule: TypeAlias = Callable[[Sequence[Array], Sequence[Array]], Sequence[Array | 
 """L: of points and tangents, linear in the tangents; one result for each value, None for zero."""
 
 
-def is_finite(xp: Backend, x: Array) -> Array:
+def is_finite(xp: Minimal, x: Array) -> Array:
     """Where ``x`` is neither infinite nor NaN, as booleans without a gradient."""
     return abs(xp.stop_gradient(x)) <= float(xp.finfo(x.dtype).max)
 
 
-def freeze(xp: Backend, x: Array) -> tuple[Array, Array]:
+def freeze(xp: Minimal, x: Array) -> tuple[Array, Array]:
     """The frozen point x0, and -d = x0 - x, whose value is 0 and whose derivative is -1."""
     z = xp.where(is_finite(xp, x), x, 0.0)
     x0 = xp.stop_gradient(z)
@@ -58,7 +58,7 @@ def freeze(xp: Backend, x: Array) -> tuple[Array, Array]:
 
 
 def expand(
-    xp: Backend, values: Sequence[Array], rule: Rule, inputs: Sequence[Array], *, order: int = 1
+    xp: Minimal, values: Sequence[Array], rule: Rule, inputs: Sequence[Array], *, order: int = 1
 ) -> list[Array]:
     """Give each of ``values`` the derivative by ``inputs`` that ``rule`` says.
 
@@ -78,7 +78,7 @@ def expand(
     return list(values)
 
 
-def apply_slope(xp: Backend, slope: Array | float, d: Array) -> Array:
+def apply_slope(xp: Minimal, slope: Array | float, d: Array) -> Array:
     """The rule of a surrogate, slope * d; where the slope is not finite it counts as 0."""
     if not isinstance(slope, NUMBERS):
         if slope.dtype != d.dtype:

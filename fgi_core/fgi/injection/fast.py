@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from ..backend.protocol import Array, Backend
+from ..backend.protocol import Array, Minimal
 from ..backend.scope import Scope
 from .expansion import apply_slope, expand
 
@@ -49,7 +49,7 @@ def fast_paths_enabled() -> bool:
 
 
 def by_slope(
-    xp: Backend, fx: Array, slope: Callable[[Array], Array | float], x: Array, *, order: int = 1
+    xp: Minimal, fx: Array, slope: Callable[[Array], Array | float], x: Array, *, order: int = 1
 ) -> Array:
     """The value ``fx``, the derivative ``slope(x)``.
 
@@ -68,6 +68,6 @@ def by_slope(
     return assume_value(xp, y, fx)
 
 
-def assume_value(xp: Backend, y: Array, fx: Array) -> Array:
+def assume_value(xp: Minimal, y: Array, fx: Array) -> Array:
     """``y``, whose value is that of ``fx``."""
     return xp.assume_value(y, fx) if fast_paths_enabled() else y

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ..backend.protocol import Array, Backend
+from ..backend.protocol import Array, Minimal
 from ..backend.scope import Scope
 
 __all__ = ["frozen_copy", "inference_mode", "mode", "value_only"]
@@ -37,7 +37,7 @@ def mode() -> str | None:
     return _scope.get()
 
 
-def value_only(xp: Backend, *xs: Array, by_others: bool = False) -> bool:
+def value_only(xp: Minimal, *xs: Array, by_others: bool = False) -> bool:
     """Whether no derivative by the arrays ``xs`` can be asked for, nor by others where they are."""
     chosen = _scope.get()
     if chosen is not None and (chosen == TRACED or not xp.is_traced(*xs)):
@@ -45,7 +45,7 @@ def value_only(xp: Backend, *xs: Array, by_others: bool = False) -> bool:
     return not xp.may_differentiate(*(() if by_others else xs))
 
 
-def frozen_copy(xp: Backend, fx: Array, dtype: Any) -> Array:
+def frozen_copy(xp: Minimal, fx: Array, dtype: Any) -> Array:
     """``fx`` without a gradient, of this dtype, in memory of its own."""
     stopped = xp.stop_gradient(fx)
     return xp.copied(stopped) if fx.dtype == dtype else xp.astype(stopped, dtype)

@@ -189,8 +189,8 @@ class Judge:
 
     def _slope(self, wanted: Expected, into: Judgement) -> Known:
         """Where the slope is a number; where it is not, the gradient is 0 and says nothing."""
-        target, keys = self.subject.target, () if self.key is None else (self.key,)
-        x, *keys = (of_dtype(self.xp, a, self.precision) for a in (self.x, *keys))
+        target, given = self.subject.target, () if self.key is None else (self.key,)
+        x, *keys = (of_dtype(self.xp, a, self.precision) for a in (self.x, *given))
         slope = numbers(self.xp, target.derivative(x, *keys))
         known: Known = np.isfinite(slope) | ~np.isfinite(self.x)
         wrong = ~known & (np.abs(wanted.slope) <= self.precision.largest / 16)

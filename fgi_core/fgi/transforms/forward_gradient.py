@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from ..backend.dispatch import backend_of, namespace
+from ..backend.members import missing
 from ..backend.messages import describe
 from ..backend.protocol import Array, Backend
 from ..backend.trees import leaves as tree_leaves, rebuilt
@@ -44,10 +45,8 @@ def forward_gradient(
     caller = "fgi.forward_gradient"
     backend, leaves, moving = _moving(caller, params)
     if not hasattr(backend, "jvp"):
-        raise TypeError(
-            f"{caller}: {backend.name} has no automatic differentiation; expected arrays of torch, "
-            f"jax or tensorflow; convert them"
-        )
+        instead = "expected arrays of torch, jax or tensorflow; convert them"
+        raise missing(backend, "jvp", caller=caller, instead=instead)
     xp = cast("Autodiff", backend)
     points = [leaves[i] for i in moving]
     vs = _directions(caller, xp, params, leaves, moving, key, directions)

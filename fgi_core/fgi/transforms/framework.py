@@ -11,6 +11,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from ..backend.dispatch import backend_of, chosen_backend, namespace
+from ..backend.members import missing
 from ..backend.protocol import Array
 from ..backend.trees import leaves, rebuilt
 from ..injection.inference import mode
@@ -31,10 +32,12 @@ def _backend(caller: str, *trees: Any) -> Autodiff:
     backend = namespace() if first is None else backend_of(first, caller, "the first array")
     facet = caller.removeprefix("fgi.")
     if not hasattr(backend, facet):
-        lacks = facet if hasattr(backend, "vjp") else "automatic differentiation"
-        raise TypeError(
-            f"{caller}: {backend.name} has no {lacks}; expected arrays of torch, jax or "
-            f"tensorflow; convert them, or call derivative(x) for the slope itself"
+        raise missing(
+            backend,
+            facet,
+            caller=caller,
+            instead="expected arrays of torch, jax or tensorflow; convert them, or call "
+            "derivative(x) for the slope itself",
         )
     return cast("Autodiff", backend)
 
