@@ -62,9 +62,9 @@ def ways(framework: str) -> dict[str, Callable[[Any, Any, Any], tuple[Any, Any]]
     if framework == "tensorflow":
         import tensorflow as tf
 
-        found["xla"] = lambda f, x, u: tf.function(
-            lambda x, u: reverse(f, x, u), jit_compile=True
-        )(x, u)
+        found["xla"] = lambda f, x, u: tf.function(lambda x, u: reverse(f, x, u), jit_compile=True)(
+            x, u
+        )
     return found
 
 
@@ -99,9 +99,7 @@ def test_an_upstream_gradient_that_has_overflowed(
 ) -> None:
     x, u = np.array([INF, -INF, NAN, 0.25, -0.25]), np.array([INF, -INF, NAN, INF, -INF])
     with fgi.use_fast_paths(fast):
-        _, g = ways(framework)[way](
-            spike, *(frameworks.to_framework(framework, a) for a in (x, u))
-        )
+        _, g = ways(framework)[way](spike, *(frameworks.to_framework(framework, a) for a in (x, u)))
     assert frameworks.to_numpy(framework, g).tolist() == [0, 0, 0, INF, -INF]
 
 
