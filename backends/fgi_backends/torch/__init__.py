@@ -203,6 +203,7 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return torch.stack(list(xs), dim=axis)
 
 
+abs = torch.abs
 atan = torch.atan
 ceil = torch.ceil
 cos = torch.cos
