@@ -137,7 +137,7 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     """``torch.compile``, ``jax.jit`` or ``tf.function``, whichever the arguments ask for.
 
-    Traces again after ``set_backend``, ``use_backend`` and ``inference_mode(traced=True)``, in every framework.
+    Traces again after ``set_backend``, ``use_backend`` and ``inference_mode(traced=True)``.
     Errors: TypeError for arrays that no framework compiles.
     """
     compiled: dict[Any, Callable[..., Any]] = {}
