@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -51,6 +52,9 @@ def within(context: Callable[[], AbstractContextManager[Any]], way: Way) -> Way:
             return way(f, x)
 
     return inside
+
+
+exporting = partial(fgi.inference_mode, traced=True)
 
 
 def torch_ways() -> Mapping[str, Way]:
@@ -116,8 +120,8 @@ def torch_ways() -> Mapping[str, Way]:
         ),
         "`torch.export.export` in `torch.no_grad()`": within(torch.no_grad, whole),
         "`torch.jit.trace`, saved and loaded": traced,
-        "`torch.jit.trace` in `fgi.inference_mode()`, saved and loaded": within(
-            fgi.inference_mode, traced
+        "`torch.jit.trace` in `fgi.inference_mode(traced=True)`, saved and loaded": within(
+            exporting, traced
         ),
         "`torch.jit.script(fgi_backends.torch.inject)`, saved and loaded": scripted,
         "`torch.onnx.export`": onnx,
@@ -144,8 +148,8 @@ def jax_ways() -> Mapping[str, Way]:
         "`jax.export`, `serialize()`": exported(0),
         "`jax.export`, `serialize(vjp_order=1)`": exported(1),
         "`jax.export`, `serialize(vjp_order=2)`": exported(2),
-        "`jax.export` in `fgi.inference_mode()`, `serialize()`": within(
-            fgi.inference_mode, exported(0)
+        "`jax.export` in `fgi.inference_mode(traced=True)`, `serialize()`": within(
+            exporting, exported(0)
         ),
     }
 
@@ -184,11 +188,11 @@ def tensorflow_ways() -> Mapping[str, Way]:
 
     return {
         "`tf.saved_model.save`, loaded": saved,
-        "`tf.saved_model.save` in `fgi.inference_mode()`, loaded": within(
-            fgi.inference_mode, saved
+        "`tf.saved_model.save` in `fgi.inference_mode(traced=True)`, loaded": within(
+            exporting, saved
         ),
         "`tf.lite.TFLiteConverter`": lite,
-        "`tf.lite.TFLiteConverter` in `fgi.inference_mode()`": within(fgi.inference_mode, lite),
+        "`tf.lite.TFLiteConverter` in `fgi.inference_mode(traced=True)`": within(exporting, lite),
     }
 
 
