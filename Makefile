@@ -6,8 +6,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint sweep bench bench-peers test-gpu test-ptx test-peers check-repeated accuracy peers figures \
-        gallery notebooks docs clean
+.PHONY: demo test lint sweep bench bench-peers test-gpu test-ptx test-peers check-repeated accuracy exhaustive peers \
+        figures gallery notebooks docs clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -44,6 +44,13 @@ check-repeated: $(READY)
 # Every slope at 10,000 points, in 50 digits: docs/accuracy.md. Twenty minutes.
 accuracy: $(READY)
 	cd tests && ../$(RUN)/python -m support.accuracy
+
+# Every float16 and bfloat16 number and a million float32 numbers, the whole catalogue, compiled and
+# not, fast paths on and off: docs/exhaustive.md. Two hours; interrupted, it resumes where it was.
+# ONLY=Gaussian,ATan measures these anew and keeps the rows of the others.
+exhaustive: $(READY)
+	cd tests && OMP_NUM_THREADS=1 ../$(RUN)/python -W ignore -m support.exhaustive \
+	    $(if $(ONLY),--keep --surrogates $(ONLY))
 
 # What other libraries returned against the presets: prints the tally, writes docs/peers.md.
 peers: $(READY)

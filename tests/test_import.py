@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 import fgi
+from fgi_backends.moved import MOVED
 from support import frameworks
 
 ROOTS = [str(Path(fgi.__file__).parents[1]), str(Path(__file__).parents[1] / "backends")]
 FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow", "keras", "numpy", "scipy", "ml_dtypes"}
+SHARED = {"adapter", "defaults", "moved", *(name.split(".")[1] for name in MOVED)} - FRAMEWORKS
 EXTRAS = {"typer", "rich", "matplotlib", "sklearn"}
 
 
@@ -59,7 +61,7 @@ def test_a_choice_loads_no_other_backend(framework: str) -> None:
         "print(*sys.modules)"
     ).split()
     ours = {name.split(".")[1] for name in loaded if name.startswith("fgi_backends.")}
-    assert ours - {"defaults"} == {framework}
+    assert ours - SHARED == {framework}
 
 
 @pytest.mark.parametrize("face", ["torch", "jax", "keras"])
@@ -73,7 +75,7 @@ def test_a_face_is_loaded_when_it_is_named(face: str) -> None:
     ).splitlines()[-2:]
     assert before == "True False"
     ours = {name.split(".")[1] for name in after.split() if name.startswith("fgi_backends.")}
-    assert ours - {"adapter", "defaults"} == {face}
+    assert ours - SHARED == {face}
 
 
 def imported(path: Path) -> set[str]:
@@ -111,6 +113,6 @@ def test_public_names() -> None:
     assert fgi.__all__ == sorted(fgi.__all__)
     for name in fgi.__all__:
         assert getattr(fgi, name).__doc__, name
-    modules = {name for name, v in vars(fgi).items() if type(v) is type(fgi)}
+    modules = {name for name, v in vars(fgi).items() if isinstance(v, type(fgi))}
     public = {name for name in vars(fgi) if not name.startswith("_")} - modules
     assert public == set(fgi.__all__) - modules

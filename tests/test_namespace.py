@@ -19,7 +19,7 @@ import fgi
 from fgi.testing.bounds import bound
 from fgi.testing.conformance import BOUNDS
 from fgi.testing.conformance.derivatives import FUNCTIONS, U, X, Y, by_hand
-from fgi.testing.conformance.elementwise import DIVISORS, EXPONENTS, REFERENCE, ROUNDING
+from fgi.testing.conformance.elementwise import DIVISORS, EXPONENTS, REFERENCE, UNROUNDED
 from support.frameworks import (
     DTYPES,
     INSTALLED,
@@ -263,7 +263,7 @@ def test_compiled_functions(framework: str, mode: str) -> None:
     def run(inputs: Any) -> Any:
         return {
             d: {
-                "rounding": [getattr(xp, f)(special) for f in ROUNDING],
+                "unrounded": [getattr(xp, f)(special) for f in UNROUNDED],
                 "reductions": [getattr(xp, f)(matrix, axis=0, keepdims=True) for f in REDUCTIONS],
                 "order": xp.argsort(matrix, axis=1),
                 "points": [getattr(xp, f)(x) for f, x in zip(elementwise, points, strict=True)],
@@ -293,7 +293,7 @@ def test_compiled_functions(framework: str, mode: str) -> None:
 
     for dtype, y in map_arrays(got, lambda x: to_numpy(framework, x)).items():
         special, matrix, points, bases, _ = inputs[dtype]
-        for reference, values in zip(ROUNDING.values(), y["rounding"], strict=True):
+        for reference, values in zip(UNROUNDED.values(), y["unrounded"], strict=True):
             check(values, array(reference(special.astype(np.float64)), dtype))
         for reduction, values in zip(REDUCTIONS.values(), y["reductions"], strict=True):
             expected = reduction(matrix.astype(np.float64), axis=0, keepdims=True)

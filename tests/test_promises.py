@@ -100,9 +100,27 @@ def test_no_promised_mode_is_left_out() -> None:
 @pytest.mark.parametrize("dtype", frameworks.DTYPES)
 @pytest.mark.parametrize(("framework", "mode"), RUNNING)
 def test_value_and_gradient(framework: str, mode: str, dtype: str) -> None:
+    if dtype not in MODES[framework][mode].dtypes:
+        pytest.skip(f"{mode} is for {', '.join(MODES[framework][mode].dtypes)}")
+    hold(framework, mode, dtype)
+
+
+# Where Inductor compiles the expansion of the whole catalogue it takes minutes: these modes are run
+# without the fast paths by ``make test-expansion``, which switches them off for all tests.
+MINUTES = {("torch", "compile"), ("torch", "compile(func.grad)"),
+           ("torch", "compile(vmap(func.grad))")}  # fmt: skip
+
+
+@pytest.mark.parametrize(("framework", "mode"), [m for m in RUNNING if m not in MINUTES])
+def test_the_expansion_alone(framework: str, mode: str) -> None:
+    dtypes = MODES[framework][mode].dtypes
+    with fgi.use_fast_paths(False):
+        hold(framework, mode, "float32" if "float32" in dtypes else dtypes[0])
+
+
+def hold(framework: str, mode: str, dtype: str) -> None:
+    """Assert the promises of value and gradient, for a bank of surrogates."""
     how = MODES[framework][mode]
-    if dtype not in how.dtypes:
-        pytest.skip(f"{mode} is for {', '.join(how.dtypes)}")
     spikes = BANKS[dtype]
     row = exact.grid(frameworks.numpy_dtype(dtype))
     x = np.stack([row] * len(spikes))

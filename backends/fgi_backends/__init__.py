@@ -5,9 +5,19 @@ A backend is a plain module: ``fgi_backends.torch``, ``jax``, ``tensorflow`` and
 the core.
 
     __init__.py     the array namespace: element-wise functions under their array-API names
-    transforms.py   differentiation, compilation, the time loop
+    transforms.py   differentiation and compilation
+    scan.py         the time loop
+    fast.py         what the framework has that is faster than the expansion
+    private.py      the private names of the framework, each with what stands in where it is missing
     native.py       the framework's own custom-gradient mechanism
-    modes.py        every way to run and differentiate a function, as data; mode.py: what one is
-    face.py         a surrogate as an object of the framework's own kind; the one beside this file:
-                    what they share; Keras, which runs on the others, has nothing else
+    measure/        every way to run, differentiate and time a function, as data
+    module.py       (PyTorch; pytree.py and nnx.py in JAX, layer.py in Keras) a surrogate as an
+                    object of the framework's own kind
+
+Beside them: ``defaults.py``, what a backend need not write; ``adapter.py``, what those objects
+share; ``moved.py``, the names of 0.1.
 """
+
+from .moved import keep_old_names
+
+keep_old_names(__name__)

@@ -55,7 +55,11 @@ def __getattr__(name: str) -> _typing.Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_USE})
+    old = {name.removeprefix(f"{__name__}.") for name in moved.MOVED}
+    return sorted({*globals(), *_ON_USE} - old)
+
+
+moved.keep_old_names(__name__)
 
 
 __all__ = [

@@ -1,17 +1,14 @@
-"""Where the modules of fgi 0.1 are now: their old names still import, and old pickles still load.
+"""The module names of 0.1 that still import, and still unpickle, though their files have moved.
 
-``import fgi.definition`` gives a module whose names are looked up, when asked for, where they have
-moved. Write the public names in new code: ``fgi.Surrogate``, ``fgi.values.Round``.
+``import fgi.definition`` gives a module whose names are looked up, when they are asked for, where
+they are now. New code takes the public names: ``fgi.Surrogate``, ``fgi.values.Round``.
 """
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import Any
+from fgi_backends import moved
 
-__all__ = ["MOVED"]
+__all__ = ["MOVED", "keep_old_names"]
 
 CATALOGUE = "fgi.surrogates.catalogue"
 
@@ -48,20 +45,6 @@ MOVED: dict[str, tuple[str, ...]] = {
 """By old name, the modules that have its names now."""
 
 
-class _Moved(ModuleType):
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__"):
-            for target in MOVED[self.__name__]:
-                found = getattr(import_module(target), name, self)
-                if found is not self:
-                    return found
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-
-
-def alias() -> None:
-    """Make the old names importable; nothing is loaded."""
-    for old in MOVED:
-        sys.modules.setdefault(old, _Moved(old, f"Moved to {' and '.join(MOVED[old])}."))
-
-
-alias()
+def keep_old_names(package: str) -> None:
+    """Make the old names directly inside ``package`` importable; nothing is loaded."""
+    moved.keep_old_names(package, MOVED)

@@ -168,6 +168,7 @@ def stack(xs: Sequence[Any], /, *, axis: int = 0) -> Any:
     return np.stack(list(xs), axis=axis)
 
 
+abs = np.abs
 atan = np.arctan
 ceil = np.ceil
 cos = np.cos

@@ -16,6 +16,7 @@ from ..defaults import (
     for_many_rows as for_many_rows,
     reciprocal as reciprocal,
 )
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import seen_by_tape
@@ -162,6 +163,28 @@ def pow(x: Tensor, y: Any, /) -> Tensor:
     return tf.cast(tf.math.pow(tf.cast(x, dtype), asarray(y, dtype=dtype)), x.dtype)
 
 
+def maximum(x: Tensor, y: Any, /) -> Tensor:
+    return _shared(tf.math.maximum, x, y)
+
+
+def minimum(x: Tensor, y: Any, /) -> Tensor:
+    return _shared(tf.math.minimum, x, y)
+
+
+def _shared(larger: Callable[..., Tensor], x: Tensor, y: Any) -> Tensor:
+    """The larger or smaller one, with half of the derivative for each where they are equal.
+
+    TensorFlow gives the first all of it.
+    """
+    z = larger(x, y)
+    if not may_differentiate(*(v for v in (x, y) if isinstance(v, Array))):
+        return z
+    z0 = tf.stop_gradient(z)
+    # Minus 0, as -0.0 + 0.0 is 0.0. Infinite ones would be NaN.
+    halves = z0 - 0.5 * ((z0 - x) + (z0 - y))
+    return tf.where(tf.equal(x, y) & tf.math.is_finite(z0), halves, z)
+
+
 def trunc(x: Tensor, /) -> Tensor:
     return tf.where(x < 0, tf.math.ceil(x), tf.math.floor(x))
 
@@ -204,6 +227,7 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return tf.stack(list(xs), axis=axis)
 
 
+abs = tf.abs
 atan = tf.math.atan
 ceil = tf.math.ceil
 cos = tf.math.cos
@@ -212,8 +236,6 @@ exp = tf.math.exp
 floor = tf.math.floor
 log = tf.math.log
 log1p = tf.math.log1p
-maximum = tf.math.maximum
-minimum = tf.math.minimum
 ones_like = tf.ones_like
 round = tf.math.round
 sign = tf.math.sign
@@ -221,3 +243,5 @@ sin = tf.math.sin
 sqrt = tf.math.sqrt
 tanh = tf.math.tanh
 zeros_like = tf.zeros_like
+
+keep_old_names(__name__)

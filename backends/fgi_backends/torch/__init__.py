@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..defaults import double_precision as double_precision
+from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
 from .private import in_forward_mode, in_jit_trace, is_plain_eager
@@ -202,6 +203,7 @@ def stack(xs: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return torch.stack(list(xs), dim=axis)
 
 
+abs = torch.abs
 atan = torch.atan
 ceil = torch.ceil
 cos = torch.cos
@@ -220,3 +222,5 @@ trunc = torch.trunc
 where = torch.where
 zeros_like = torch.zeros_like
 finfo = torch.finfo
+
+keep_old_names(__name__)

@@ -34,7 +34,10 @@ _transform = _found(PRIVATE["transform"])
 _dispatch_modes = _found(PRIVATE["dispatch_modes"])
 _tracing = _found(PRIVATE["tracing"])
 
-# 2.6 does not tell an export from a compilation.
+# 2.11 folds torch.compiler.is_exporting() to True while it compiles (pytorch/pytorch#176347), and
+# 2.6 does not have it.
+EXPORTING = "_is_exporting_flag"
+_has_flag = hasattr(torch.compiler, EXPORTING)
 _is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
 
 TYPES = (Tensor, torch.nn.Parameter)
@@ -53,7 +56,7 @@ def in_transform() -> bool:
 
 def is_exporting() -> bool:
     """Whether ``torch.export`` traces."""
-    return bool(_is_exporting())
+    return bool(torch.compiler._is_exporting_flag if _has_flag else _is_exporting())
 
 
 def in_jit_trace() -> bool:

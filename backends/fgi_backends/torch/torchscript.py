@@ -28,21 +28,23 @@ def keep_on_tape(d: Tensor) -> Tensor:
 
 
 def inject(x: Tensor, fx: Tensor, gdx: Tensor) -> Tensor:
-    """Value ``fx``, derivative ``gdx`` with respect to ``x``; scriptable.
+    """Return the value ``fx`` with the derivative ``gdx`` by ``x``; scriptable.
 
         y = fx - gdx * (sg(z) - z),   z = x where finite, else 0
 
-    Shapes: ``fx`` and ``gdx`` are those of ``x`` or broadcast to it; dtype: that of ``x``.
+    Shapes: ``fx`` and ``gdx`` are those of ``x`` or broadcast to it; dtype: that of ``x``. Where
+    ``x`` or ``gdx`` is infinite or NaN, the derivative is 0.
     Source: Otte 2024 (arXiv:2406.00177), Eq. 10-11, as an expansion around ``sg(x)``.
     """
-    finite = x.detach().abs() <= largest(x)
-    z = torch.where(finite, x, 0.0)
-    slope = torch.where(finite, gdx.detach().to(x.dtype), 0.0)
+    inside = x.detach().abs() <= largest(x)
+    z = torch.where(inside, x, 0.0)
+    slope = gdx.detach().to(x.dtype)
+    slope = torch.where(inside & (slope.abs() <= largest(x)), slope, 0.0)
     return fx.detach().to(x.dtype) - slope * keep_on_tape(z.detach() - z)
 
 
 def bypass(fx: Tensor, gx: Tensor) -> Tensor:
-    """Value ``fx``, gradient of ``gx``; scriptable.
+    """Return the value ``fx`` with the gradient of ``gx``; scriptable.
 
         y = fx - (sg(h) - h),   h = gx where finite, else 0
 

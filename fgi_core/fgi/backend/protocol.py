@@ -83,10 +83,18 @@ class Arrays(Protocol):
     def half(self) -> tuple[Any, ...]:
         """The floating dtypes of 16 bits; slopes are computed in ``float32`` for them. Default."""
 
-    def maximum(self, x: Any, y: Any, /) -> Any:
-        """The larger one; ``y`` is an array or a number."""
+    def abs(self, x: Any, /) -> Any:
+        """The magnitude; its derivative at 0 is 0, where the operator's may be 1. Default."""
 
-    def minimum(self, x: Any, y: Any, /) -> Any: ...
+    def maximum(self, x: Any, y: Any, /) -> Any:
+        """The larger one; ``y`` is an array or a number.
+
+        Where the two are equal, the derivative by each is 1/2.
+        """
+
+    def minimum(self, x: Any, y: Any, /) -> Any:
+        """The smaller one; arguments and derivatives as of ``maximum``."""
+
     def sign(self, x: Any, /) -> Any: ...
 
     def round(self, x: Any, /) -> Any:

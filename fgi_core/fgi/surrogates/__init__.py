@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..moved import keep_old_names
 from . import catalogue as _groups
 from .presets import made
 from .surrogate import Primitive as Primitive, Surrogate
@@ -49,6 +50,7 @@ def catalogue() -> Mapping[str, type[Surrogate]]:
 
 
 Surrogate._load_all = staticmethod(catalogue)
+keep_old_names(__name__)
 
 
 def presets() -> Mapping[str, Callable[..., Surrogate]]:

@@ -22,6 +22,7 @@
 This package needs NumPy, and is loaded on first use.
 """
 
+from ..moved import keep_old_names
 from .api import assert_gradients_match, assert_value_exact, check
 from .bounds import TABLE as BOUNDS, Bound
 from .conformance import backend_conformance, conformance_test
@@ -48,3 +49,5 @@ __all__ = [
     "load",
     "modes",
 ]
+
+keep_old_names(__name__)

@@ -165,7 +165,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Floats, ...]]] = {
     "atan": (lambda xp, x: xp.atan(x), (1 / (1 + X**2),)),
     "erfc": (lambda xp, x: xp.erfc(x / 4), (-_BELL,)),
     "erfc below zero": (lambda xp, x: xp.erfc(-x / 4), (_BELL,)),
-    "abs": (lambda xp, x: abs(x - 2), (np.sign(X - 2),)),
+    "abs": (lambda xp, x: xp.abs(x - 2), (np.sign(X - 2),)),
     "maximum": (lambda xp, x, y: xp.maximum(x, y), (ABOVE, ONE - ABOVE)),
     "minimum": (lambda xp, x, y: xp.minimum(x, y), (ONE - ABOVE, ABOVE)),
     "where": (lambda xp, x, y: xp.where(x > 2, x, y), (FAR, ONE - FAR)),
@@ -224,6 +224,62 @@ def forward(p: Probe, name: str) -> None:
 
         dy = jvp(alone, (arguments[i],), (p.into(U),))[1]
         agree(p, dy, jacobian @ U, f"by argument {i}")
+
+
+# Where two derivatives meet: the mean of the two.
+TIED_X = np.array([-2.5, 0.0, -0.0, 0.0, 1.5, 2.0, 3.0])
+TIED_Y = np.array([-2.5, 0.0, -0.0, -0.0, 1.5, 1.0, 4.0])
+TIED_U = np.array([-2.0, 0.5, 4.0, 3.0, -0.25, 2.0, 0.125])
+_LARGER, _SMALLER = (np.array([*[0.5] * 5, *rest]) for rest in ([1, 0], [0, 1]))
+TIES: dict[str, tuple[Floats, ...]] = {
+    "maximum": (_LARGER, 1 - _LARGER),
+    "minimum": (_SMALLER, 1 - _SMALLER),
+    "abs": (np.sign(TIED_X),),
+}
+
+
+def _tied(name: str, way: str) -> Callable[..., tuple[Any, ...]]:
+    """The derivatives of the function of the namespace by each argument, times ``u``."""
+
+    def derivatives(xp: Any, u: Any, *args: Any) -> tuple[Any, ...]:
+        function = getattr(xp, name)
+        if way == "reverse":
+            return tuple(vjp(function, *args)[1](u))
+
+        def alone(i: int) -> Callable[[Any], Any]:
+            return lambda a: function(*args[:i], a, *args[i + 1 :])
+
+        return tuple(jvp(alone(i), (a,), (u,))[1] for i, a in enumerate(args))
+
+    return derivatives
+
+
+def _at_ties(
+    p: Probe, name: str, way: str, through: Callable[..., Any] | None = None, how: str = "plain"
+) -> None:
+    run = partial(_tied(name, way), p.xp)
+    arguments = [p.into(a) for a in (TIED_X, TIED_Y)[: len(TIES[name])]]
+    got = (run if through is None else through(run))(p.into(TIED_U), *arguments)
+    for i, (dx, slope) in enumerate(zip(got, TIES[name], strict=True)):
+        told = f"{way}, {how}, by argument {i}"
+        p.same(dx, TIED_U * slope, TIED_X, zeros=False, quantity=told)
+
+
+@case("ties in reverse", *TIES, needs=("vjp",))
+def reverse_at_ties(p: Probe, name: str) -> None:
+    _at_ties(p, name, "reverse")
+    if hasattr(p.xp, "vmap"):
+        _at_ties(p, name, "reverse", vmap, "by row")
+
+
+@case("ties in forward mode", *TIES, needs=("jvp",))
+def forward_at_ties(p: Probe, name: str) -> None:
+    _at_ties(p, name, "forward")
+
+
+@case("ties, compiled", *TIES, dtypes=("float32",), needs=("vjp", "compile"))
+def compiled_at_ties(p: Probe, name: str) -> None:
+    _at_ties(p, name, "reverse", compile, "compiled")
 
 
 @case("at infinity", "divide", dtypes=WIDEST, needs=("vjp",))
