@@ -98,11 +98,24 @@ class ArrayAPI:
         first = x if isinstance(x, self.Array) else y
         return self.namespace.where(condition, self._beside(first, x), self._beside(first, y))
 
+    def abs(self, x: Any, /) -> Any:
+        # The standard says nothing of derivatives; here it is 0 at 0.
+        return self.namespace.abs(self.where(x == 0, self.stop_gradient(x), x))
+
     def maximum(self, x: Any, y: Any, /) -> Any:
-        return self.namespace.maximum(x, self._beside(x, y))
+        return self._shared(self.namespace.maximum, x, self._beside(x, y))
 
     def minimum(self, x: Any, y: Any, /) -> Any:
-        return self.namespace.minimum(x, self._beside(x, y))
+        return self._shared(self.namespace.minimum, x, self._beside(x, y))
+
+    def _shared(self, larger: Callable[..., Any], x: Any, y: Any) -> Any:
+        """The larger or smaller one, with half of the derivative for each where they are equal."""
+        z = larger(x, y)
+        z0 = self.stop_gradient(z)
+        # Minus 0, as -0.0 + 0.0 is 0.0. Infinite ones would be NaN.
+        halves = z0 - 0.5 * ((z0 - x) + (z0 - y))
+        tie = (x == y) & (abs(z0) <= float(self.finfo(z0.dtype).max))
+        return self.where(tie, halves, z)
 
     def sign(self, x: Any, /) -> Any:
         return self.where(x == x, self.namespace.sign(x), self.stop_gradient(x))

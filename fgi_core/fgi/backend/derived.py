@@ -5,6 +5,7 @@ The first argument is the backend. ``NEEDS`` says what each is made of, beyond t
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -51,6 +52,10 @@ def copied(xp: Any, x: Any, /) -> Any:
 
 def step(xp: Any, x: Any, y: Any, /, *, at_zero: int = 0) -> Any:
     return xp.astype(x >= y if at_zero else x > y, x.dtype)
+
+
+def abs(xp: Any, x: Any, /) -> Any:
+    return builtins.abs(xp.where(x == 0, xp.stop_gradient(x), x))
 
 
 def divide(xp: Any, x: Any, y: Any, /) -> Any:
@@ -110,7 +115,7 @@ def scan(
 
 ATTRIBUTES: Mapping[str, Callable[[Any], Any]] = {"half": half, "version": version}
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    f.__name__: f for f in (dtype, is_traced, copied, step, divide, grad, value_and_grad, scan)
+    f.__name__: f for f in (dtype, is_traced, copied, abs, step, divide, grad, value_and_grad, scan)
 }
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "grad": ("value_and_grad",),
