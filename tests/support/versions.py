@@ -91,7 +91,7 @@ def page(rows: list[dict[str, Any]]) -> str:
         "# Versions",
         "",
         "Each cell is passed / failed tests of one part of the suite, with the versions of the",
-        "row. The command of a row is `python -m support.versions --label NAME`, run in `tests` and",
+        "row. The command of a row is `python -m support.versions --label NAME`, run in `tests`",
         "in an environment that holds these versions: `make test-newest` and `make test-lowest`",
         "make theirs. The ranges of `pyproject.toml` are the versions of this table.",
         "",
