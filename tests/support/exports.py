@@ -56,6 +56,9 @@ def within(context: Callable[[], AbstractContextManager[Any]], way: Way) -> Way:
     return inside
 
 
+exporting = partial(fgi.inference_mode, traced=True)
+
+
 def torch_ways() -> Mapping[str, Way]:
     import torch
 
@@ -120,7 +123,7 @@ def torch_ways() -> Mapping[str, Way]:
         "`torch.export.export` in `torch.no_grad()`": within(torch.no_grad, whole),
         "`torch.jit.trace`, saved and loaded": traced,
         "`torch.jit.trace` in `fgi.inference_mode(traced=True)`, saved and loaded": within(
-            to_infer, traced
+            exporting, traced
         ),
         "`torch.jit.script(fgi_backends.torch.inject)`, saved and loaded": scripted,
         "`torch.onnx.export`": onnx,
@@ -148,7 +151,7 @@ def jax_ways() -> Mapping[str, Way]:
         "`jax.export`, `serialize(vjp_order=1)`": exported(1),
         "`jax.export`, `serialize(vjp_order=2)`": exported(2),
         "`jax.export` in `fgi.inference_mode(traced=True)`, `serialize()`": within(
-            to_infer, exported(0)
+            exporting, exported(0)
         ),
     }
 
@@ -188,10 +191,10 @@ def tensorflow_ways() -> Mapping[str, Way]:
     return {
         "`tf.saved_model.save`, loaded": saved,
         "`tf.saved_model.save` in `fgi.inference_mode(traced=True)`, loaded": within(
-            to_infer, saved
+            exporting, saved
         ),
         "`tf.lite.TFLiteConverter`": lite,
-        "`tf.lite.TFLiteConverter` in `fgi.inference_mode(traced=True)`": within(to_infer, lite),
+        "`tf.lite.TFLiteConverter` in `fgi.inference_mode(traced=True)`": within(exporting, lite),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..backend.protocol import Array, Minimal
 from ..backend.scope import Scope
 
-__all__ = ["frozen_copy", "inference_mode", "mode", "value_only"]
+__all__ = ["frozen_copy", "in_traced_code", "inference_mode", "value_only"]
 
 EAGER, TRACED = "eager", "traced"
 
@@ -32,9 +32,9 @@ def inference_mode(*, traced: bool = False) -> AbstractContextManager[None]:
     return _scope.block(TRACED if traced else EAGER)
 
 
-def mode() -> str | None:
-    """``"eager"``, or ``"traced"`` with ``traced=True``, inside the block; None outside."""
-    return _scope.get()
+def in_traced_code() -> bool:
+    """Whether code that is traced here is for inference alone."""
+    return _scope.get() == TRACED
 
 
 def value_only(xp: Minimal, *xs: Array, by_others: bool = False) -> bool:
