@@ -154,11 +154,12 @@ def main() -> None:
             RESULTS.parent.mkdir(parents=True, exist_ok=True)
             RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     PAGE.write_text(page(rows))
-    if asked.label and not all(_holds(found) for found in row["parts"].values()):
+    if asked.label and not all(holds(found) for found in row["parts"].values()):
         sys.exit(f"{asked.label}: not everything passed")
 
 
-def _holds(found: dict[str, Any]) -> bool:
+def holds(found: dict[str, Any]) -> bool:
+    """Whether a part has a result, and nothing failed in it."""
     return "error" not in found and all(row["failed"] == 0 for row in found.values())
 
 
