@@ -41,8 +41,9 @@ class Surrogate(Definition):
     function of an array.
 
     Where ``x`` or the slope is infinite or NaN the value is f(x), the derivative 0. Derivatives
-    beyond the first are zero, unless ``order=k`` asks for them: then the derivatives 1 to k are those of the
-    primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known or not.
+    beyond the first are zero, unless ``order=k`` asks for them: then the derivatives 1 to k are
+    those of the primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known
+    or not.
 
     Parameters that are arrays shape the gradient, and ``y`` itself has no derivative by them, those
     in ``learnable`` apart: they are learned from the gradient's own derivative, as that of a loss
