@@ -32,12 +32,33 @@ def compilers(framework: str) -> dict[str, Callable[[Any], Any]]:
 COMPILERS = [(f, c) for f in frameworks.INSTALLED_AUTODIFF for c in compilers(f)]
 
 
-@pytest.mark.parametrize("fast", [True, False], ids=["fast", "expansion"])
+def with_an_array(x: Any, **parameters: Any) -> Any:
+    return ATan(alpha=2 * fgi.namespace(x).ones_like(x[0]), **parameters)(x)
+
+
+def by_rule(x: Any) -> Any:
+    return fgi.custom_jvp(fgi.heaviside, lambda p, t: ATan().derivative(p[0]) * t[0])(x)
+
+
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "surrogate": ATan(),
+    "order=2": ATan(order=2),
+    "an array parameter": with_an_array,
+    "through the primitive": lambda x: with_an_array(x, through="primitive"),
+    "inject": lambda x: fgi.inject(x, x > 0, ATan().derivative),
+    "custom_jvp": by_rule,
+}
+WAYS = [(form, True) for form in FORMS] + [("surrogate", False)]
+
+
+@pytest.mark.parametrize(("form", "fast"), WAYS)
 @pytest.mark.parametrize(("framework", "compiler"), COMPILERS)
 def test_compiled_in_inference_mode_and_trained_later(
-    framework: str, compiler: str, fast: bool
+    framework: str, compiler: str, form: str, fast: bool
 ) -> None:
-    f = compilers(framework)[compiler](ATan())
+    if framework == "torch":
+        frameworks.load(framework).compiler.reset()  # it compiles one function so many times only
+    f = compilers(framework)[compiler](lambda x: FORMS[form](x))
     x, u = (frameworks.to_framework(framework, a) for a in (X, U))
     with fgi.use_fast_paths(fast):
         with fgi.inference_mode():

@@ -15,6 +15,7 @@ __all__ = [
     "logistic_slope",
     "minus_abs",
     "over",
+    "quotient",
     "scaled",
     "shifted",
     "sin_turns",
@@ -49,6 +50,12 @@ def scaled(factor: Number, x: Array) -> Array:
 def over(x: Array, divisor: Number) -> Array:
     """x / divisor; ``x`` itself, and no operation, where the divisor is the number 1."""
     return x if isinstance(divisor, float) and divisor == 1 else x / divisor
+
+
+def quotient(xp: Backend, dividend: Number, x: Array) -> Array:
+    """dividend / x; in PyTorch one operation, not two, where the dividend is the number 1."""
+    is_one = isinstance(dividend, float) and dividend == 1
+    return xp.reciprocal(x) if is_one else dividend / x
 
 
 def shifted(x: Array, by: Number) -> Array:

@@ -6,7 +6,7 @@ import math
 
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, is_number, number, positive
-from ...values.formulas import log_of, minus_abs, over, scaled, shifted
+from ...values.formulas import log_of, minus_abs, over, quotient, scaled, shifted
 from ...values.steps import GradedSpike, Heaviside, SpikeCount, spike_at_zero
 from ..surrogate import Surrogate
 
@@ -240,7 +240,7 @@ class Reciprocal(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return scaled(self.height, xp.reciprocal(1 + scaled(self.alpha, abs(x))))
+        return quotient(xp, self.height, 1 + scaled(self.alpha, abs(x)))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         size = -minus_abs(xp, x)

@@ -13,6 +13,7 @@ from ...values.formulas import (
     log_of,
     logistic,
     logistic_slope,
+    quotient,
     scaled,
     shifted,
     sin_turns,
@@ -273,7 +274,7 @@ class ATan(Surrogate):
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         z = math.pi / 2 * self.alpha * x
         q = 1 + squared(xp, z, differentiable=self._slope_differentiated)
-        return scaled(self.scale * self.alpha / 2, xp.reciprocal(q))
+        return quotient(xp, self.scale * self.alpha / 2, q)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         return self.scale * (xp.atan(math.pi / 2 * self.alpha * x) / math.pi + 0.5)
