@@ -11,7 +11,7 @@ import pytest
 
 import fgi
 from fgi.backend import trees
-from fgi.transforms import forward_gradient as forward
+from fgi import forward
 from support.frameworks import INSTALLED_AUTODIFF, backend, keys, load, to_framework, to_numpy
 from support.reverse import no_reverse_mode
 
