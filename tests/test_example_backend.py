@@ -1,4 +1,4 @@
-"""docs/add_a_backend.md: its code is the example, which conforms and is found by its name."""
+"""docs/add_a_backend.md: its code is of the example, which conforms and is found by its name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/add_a_backend.md"
 EXAMPLE = ROOT / "docs/examples/backend_mlx"
-FILES = sorted(
-    path.relative_to(EXAMPLE).as_posix()
-    for path in EXAMPLE.rglob("*")
-    if path.suffix in (".py", ".toml")
-)
 TITLED = re.compile(r'```\w+ title="([^"]+)"\n(.*?)```', re.DOTALL)
 RUN = re.compile(r"```(python|console)\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
 
@@ -61,17 +56,17 @@ def run(environment: dict[str, str], *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_page_builds_up_the_example(name: str) -> None:
-    blocks = [code for title, code in TITLED.findall(PAGE.read_text()) if title == name]
-    assert blocks, f"{name} is not on the page"
-    assert "\n\n".join(blocks).split() == (EXAMPLE / name).read_text().split()
-    for block in blocks:
-        assert block.strip("\n") in (EXAMPLE / name).read_text()
+def test_the_page_shows_the_example_as_it_is() -> None:
+    blocks = TITLED.findall(PAGE.read_text())
+    assert len(blocks) >= 5
+    for name, block in blocks:
+        assert block in (EXAMPLE / name).read_text(), name
 
 
-def test_the_page_has_no_other_files() -> None:
-    assert {title for title, _ in TITLED.findall(PAGE.read_text())} == set(FILES)
+def test_the_example_is_short() -> None:
+    files = list(EXAMPLE.rglob("*.py"))
+    assert len(files) == 2
+    assert sum(len(path.read_text().splitlines()) for path in files) < 120
 
 
 def test_without_its_framework_it_says_what_is_missing(installed: dict[str, str]) -> None:
@@ -96,9 +91,9 @@ def test_it_is_found_by_name_and_by_its_arrays(installed: dict[str, str]) -> Non
 import sys, fgi
 print("mlx" in fgi.available_backends(), "mlx" in sys.modules)
 fgi.set_backend("mlx")
-print(fgi.namespace().__name__, fgi.get_backend())
+print(fgi.namespace().name, fgi.get_backend())
 """
-    assert run(installed, "-c", by_name) == "True False\nfgi_mlx mlx\n"
+    assert run(installed, "-c", by_name) == "True False\nmlx mlx\n"
     by_array = """
 import mlx.core as mx, fgi
 x = mx.array([-0.5, 0.0, 1.0])
@@ -176,7 +171,7 @@ print(sum(map(len, theirs.values())))
 @needs_mlx
 def test_the_page_s_other_blocks_print_what_they_say(installed: dict[str, str]) -> None:
     blocks = RUN.findall(PAGE.read_text())
-    assert len(blocks) >= 3
+    assert len(blocks) >= 4
     for kind, code, expected in blocks:
         if kind == "python":
             assert run(installed, "-c", code) == expected

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fgi
+import fgi.testing
 import fgi_backends.numpy
 from fgi.backend import MissingMemberError
 from fgi.backend.members import lacking, members, tier_of
@@ -47,6 +48,41 @@ def test_the_toy_is_small_and_has_tier_0() -> None:
     assert len(lines) < 40
     own = set(vars(dual.BACKEND)) - {"jvp", "asarray", "to_numpy"}
     assert own == set(members("injection"))
+
+
+def test_the_toy_conforms() -> None:
+    report = fgi.testing.backend_conformance(dual.BACKEND)
+    assert report.ok, str(report)
+    assert report.settings["tiers"] == ["injection", "tools", "hooks"]
+    assert "\ntiers: injection, tools, hooks\n" in str(report)
+    ran = {(row.subject, row.dtype) for row in report.rows if row.status == "ok"}
+    for subject in ("inject", "bypass", "custom_jvp"):
+        assert {(subject, "float32"), (subject, "float64")} <= ran
+    # ATan is arithmetic, and differentiated forward; exp is not there.
+    assert [row.status for row in report.rows if row.subject.startswith("ATan")] == ["ok"] * 3
+    gaussian = {row.reason for row in report.rows if row.subject.startswith("Gaussian")}
+    assert gaussian == {"dual has no exp"}
+
+
+def test_what_is_wrong_in_tier_0_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dual.BACKEND, "stop_gradient", lambda x: x)
+    report = fgi.testing.backend_conformance(dual.BACKEND, dtypes=["float64"])
+    wrong = {row.subject for row in report.failures}
+    assert {"stop_gradient", "inject", "bypass", "custom_jvp"} <= wrong
+
+
+def test_a_tier_that_is_begun_is_to_be_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dual.BACKEND, "uniform", lambda key, x: x, raising=False)
+    report = fgi.testing.backend_conformance(dual.BACKEND, modes=["tier"])
+    (row,) = report.failures
+    assert row.subject == "random"
+    assert row.failures[0].cause == "has no Key, normal, split, beside uniform"
+
+
+def test_numbers_go_in_and_out_or_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(dual.BACKEND, "to_numpy")
+    with pytest.raises(TypeError, match=r"dual has no to_numpy \(tier tools\)"):
+        fgi.testing.backend_conformance(dual.BACKEND)
 
 
 def test_inject(x: Dual) -> None:

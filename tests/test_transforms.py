@@ -201,23 +201,47 @@ def test_compile_notices_another_backend(framework: str) -> None:
 
 @every_framework
 def test_compile_notices_inference_mode(framework: str) -> None:
+    """Compiled code takes no notice of the mode, unless it is traced for it alone."""
     gradient, x, expected = spike_gradient(framework)
     without = 3 * U  # the spike passes none, and the rest is as before
     check(framework, gradient(x), expected)
-    with fgi.inference_mode():  # it reaches no traced code
+    with fgi.inference_mode():
         check(framework, gradient(x), expected)
+    with fgi.inference_mode(traced=True):
+        check(framework, gradient(x), without)
         with fgi.inference_mode(traced=True):
             check(framework, gradient(x), without)
-        check(framework, gradient(x), expected)
+        with fgi.inference_mode():
+            check(framework, gradient(x), expected)
+        check(framework, gradient(x), without)
     check(framework, gradient(x), expected)
 
 
 @every_framework
-def test_compiled_first_in_inference_mode(framework: str) -> None:
+@pytest.mark.parametrize("traced", [False, True])
+def test_compiled_first_in_inference_mode(traced: bool, framework: str) -> None:
     gradient, x, expected = spike_gradient(framework)
-    with fgi.inference_mode(traced=True):
-        check(framework, gradient(x), 3 * U)
+    with fgi.inference_mode(traced=traced):
+        check(framework, gradient(x), 3 * U if traced else expected)
     check(framework, gradient(x), expected)
+
+
+@pytest.mark.parametrize("framework", [n for n in INSTALLED_AUTODIFF if n != "torch"])
+def test_inference_mode_is_no_reason_to_compile_again(framework: str) -> None:
+    """PyTorch, whose guards look at the mode, compiles once more."""
+    traced = []
+
+    def f(x: Any) -> Any:
+        traced.append(x)
+        return fgi.surrogates.ATan()(x)
+
+    compiled = fgi.compile(f)
+    x = into(framework, X)
+    compiled(x)
+    before = len(traced)
+    with fgi.inference_mode():
+        compiled(x)
+    assert len(traced) == before
 
 
 @every_framework
@@ -229,6 +253,8 @@ def test_gradient_of_what_is_compiled(framework: str) -> None:
     compiled = fgi.compile(lambda x: xp.sum(u * spike(x)))
     value, slope = np.sum(U * (X > 0)), U / (1 + (np.pi * X) ** 2)
     check(framework, fgi.value_and_grad(compiled)(x), (value, slope))
+    with fgi.inference_mode():
+        check(framework, fgi.value_and_grad(compiled)(x), (value, slope))
     with fgi.inference_mode(traced=True):
         check(framework, fgi.value_and_grad(compiled)(x), (value, np.zeros(4)))
     check(framework, fgi.value_and_grad(compiled)(x), (value, slope))

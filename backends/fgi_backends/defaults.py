@@ -13,7 +13,6 @@ from typing import Any
 __all__ = [
     "assume_value",
     "compiles_loops",
-    "copied",
     "device",
     "double_precision",
     "first_order",
@@ -49,10 +48,6 @@ def may_differentiate(*xs: Any) -> bool:
 
 def is_traced(*xs: Any) -> bool:
     return False
-
-
-def copied(x: Any, /) -> Any:
-    return x
 
 
 def reciprocal(x: Any, /) -> Any:

@@ -213,7 +213,7 @@ class Network(Definition, name="network"):
     ) -> tuple[Array, ...]:
         xp = self._checked_inputs(params, xs)
         names = _layers(params)
-        constants, start, x = {}, {}, xs[0]
+        constants, start, x = {}, {}, xs[0, ...]
         for name in names:
             neuron, layer = self._neuron(name), params[name]
             # Zeros in the shape of the currents, without asking for a shape that may be unknown.

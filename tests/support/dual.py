@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from fgi.backend.trees import map as tree_map
+
 PARTIALS = {
     np.add: lambda x, y: (1, 1),
     np.subtract: lambda x, y: (1, -1),
@@ -23,7 +25,7 @@ class Dual(np.lib.mixins.NDArrayOperatorsMixin):
         xs, dxs = zip(*[(a.x, a.dx) if isinstance(a, Dual) else (a, 0) for a in args], strict=True)
         y = np.asarray(ufunc(*xs))
         terms = zip(PARTIALS[ufunc](*xs), dxs, strict=True) if ufunc in PARTIALS else ()
-        return Dual(y, sum(p * dx for p, dx in terms))
+        return Dual(y, sum(np.where(np.equal(dx, 0), 0, p * dx) for p, dx in terms))
 
 
 def where(condition, x, y):
@@ -32,8 +34,8 @@ def where(condition, x, y):
 
 
 def jvp(f, primals, tangents):
-    y = f(*(Dual(p.x, t.x) for p, t in zip(primals, tangents, strict=True)))
-    return Dual(y.x), Dual(y.dx)
+    y = f(*tree_map(lambda p, t: Dual(p.x, t.x), primals, tangents))
+    return tree_map(lambda y: Dual(y.x), y), tree_map(lambda y: Dual(y.dx), y)
 
 
 BACKEND = SimpleNamespace(

@@ -45,6 +45,8 @@ class Back(NamedTuple):
 Way: TypeAlias = Callable[[Function, Any], Back]
 """Exports a function for arrays like this one, and reads it again."""
 
+to_infer = partial(fgi.inference_mode, traced=True)
+
 
 def within(context: Callable[[], AbstractContextManager[Any]], way: Way) -> Way:
     def inside(f: Function, x: Any) -> Back:
@@ -277,8 +279,12 @@ def row(framework: str, written: str) -> tuple[str, ...]:
     slopes = {"g'": g1, "0": 0 * g1}
     seconds = {"g''": -U * wide / SIGMA**2 * g1, "0": 0 * g1}
     xp = frameworks.backend(framework)
+
+    def step(x: Any) -> Any:
+        return xp.astype(xp.stop_gradient(x) > 0, x.dtype)
+
     with quiet():
-        by_hand = way(lambda x: xp.astype(x > 0, x.dtype), x) if "script" not in written else None
+        by_hand = way(step, x) if "script" not in written else None
         back = way(SPIKE, x)
         if framework == "torch":
             x.requires_grad_()

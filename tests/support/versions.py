@@ -91,7 +91,7 @@ def page(rows: list[dict[str, Any]]) -> str:
         "# Versions",
         "",
         "Each cell is passed / failed tests of one part of the suite, with the versions of the",
-        "row. The command of a row is `python -m support.versions --label NAME`, run in `tests` and",
+        "row. The command of a row is `python -m support.versions --label NAME`, run in `tests`",
         "in an environment that holds these versions: `make test-newest` and `make test-lowest`",
         "make theirs. The ranges of `pyproject.toml` are the versions of this table.",
         "",
@@ -154,6 +154,13 @@ def main() -> None:
             RESULTS.parent.mkdir(parents=True, exist_ok=True)
             RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     PAGE.write_text(page(rows))
+    if asked.label and not all(holds(found) for found in row["parts"].values()):
+        sys.exit(f"{asked.label}: not everything passed")
+
+
+def holds(found: dict[str, Any]) -> bool:
+    """Whether a part has a result, and nothing failed in it."""
+    return "error" not in found and all(row["failed"] == 0 for row in found.values())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from jax.core import Tracer
 from jax.scipy.special import erfc as erfc
 
 from ..defaults import (
-    copied as copied,
     for_many_rows as for_many_rows,
     keep_on_tape as keep_on_tape,
     reciprocal as reciprocal,
@@ -62,6 +61,11 @@ def may_differentiate(*xs: Array) -> bool:
 def is_traced(*xs: Array) -> bool:
     """Whether JAX traces, for a derivative or to compile."""
     return any(isinstance(x, Tracer) for x in xs)
+
+
+def copied(x: Array, /) -> Array:
+    """Itself: arrays cannot be written to."""
+    return x
 
 
 def double_precision() -> AbstractContextManager[Any]:

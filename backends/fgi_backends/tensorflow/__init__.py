@@ -12,7 +12,6 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from ..defaults import (
-    copied as copied,
     double_precision as double_precision,
     for_many_rows as for_many_rows,
     reciprocal as reciprocal,
@@ -68,6 +67,11 @@ def may_differentiate(*xs: Any) -> bool:
 def is_traced(*xs: Any) -> bool:
     """Whether a function is being traced."""
     return not tf.executing_eagerly()
+
+
+def copied(x: Tensor, /) -> Tensor:
+    """Itself: tensors cannot be written to."""
+    return x
 
 
 def where(condition: Tensor, x: Any, y: Any, /) -> Tensor:

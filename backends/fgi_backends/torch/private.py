@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["in_forward_mode", "in_transform", "is_eager", "is_exporting", "is_plain_eager"]
+__all__ = [
+    "in_forward_mode",
+    "in_jit_trace",
+    "in_transform",
+    "is_compiled",
+    "is_eager",
+    "is_exporting",
+    "is_plain_eager",
+]
 
 
 def _found(path: str) -> Any:
@@ -62,6 +70,11 @@ def is_exporting() -> bool:
 def in_jit_trace() -> bool:
     """Whether ``torch.jit.trace`` traces."""
     return _tracing is None or _tracing() is not None
+
+
+def is_compiled(node: Any) -> bool:
+    """Whether a node of the tape is a backward pass that ``torch.compile`` made."""
+    return bool(node.name() == "CompiledFunctionBackward")
 
 
 def is_eager() -> bool:

@@ -1,5 +1,6 @@
 """Backends: what one has to have, which exist, and which is chosen."""
 
+from .array_api import from_array_api
 from .dispatch import get_backend, namespace, set_backend, use_backend
 from .members import MissingMemberError
 from .protocol import (
@@ -29,6 +30,7 @@ __all__ = [
     "Randomness",
     "Tools",
     "available_backends",
+    "from_array_api",
     "get_backend",
     "namespace",
     "register_backend",

@@ -5,6 +5,7 @@ The first argument is the backend. ``NEEDS`` says what each is made of, beyond t
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -40,8 +41,21 @@ def dtype(xp: Any, name: str, /) -> Any:
     )
 
 
+def is_traced(xp: Any, *xs: Any) -> bool:
+    # Where a compiler may be at work; then inference_mode has no effect, and nothing is kept of it.
+    return hasattr(xp, "compile")
+
+
+def copied(xp: Any, x: Any, /) -> Any:
+    return xp.where(x == x, x, x)
+
+
 def step(xp: Any, x: Any, y: Any, /, *, at_zero: int = 0) -> Any:
     return xp.astype(x >= y if at_zero else x > y, x.dtype)
+
+
+def abs(xp: Any, x: Any, /) -> Any:
+    return builtins.abs(xp.where(x == 0, xp.stop_gradient(x), x))
 
 
 def divide(xp: Any, x: Any, y: Any, /) -> Any:
@@ -94,14 +108,14 @@ def scan(
         return step(carry, xs)
     collected = []
     for t in range(next(leaves(xs)).shape[0]):
-        carry, y = step(carry, tree_map(lambda x, t=t: x[t], xs))
+        carry, y = step(carry, tree_map(lambda x, t=t: x[t, ...], xs))
         collected.append(y)
     return carry, tree_map(lambda *ys: xp.stack(ys), *collected)
 
 
 ATTRIBUTES: Mapping[str, Callable[[Any], Any]] = {"half": half, "version": version}
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    f.__name__: f for f in (dtype, step, divide, grad, value_and_grad, scan)
+    f.__name__: f for f in (dtype, is_traced, copied, abs, step, divide, grad, value_and_grad, scan)
 }
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "grad": ("value_and_grad",),

@@ -16,7 +16,9 @@ __all__ = ["Completed", "MissingMemberError", "lacking", "members", "missing", "
 
 
 class MissingMemberError(TypeError, AttributeError):
-    """A backend lacks a member; an AttributeError, too, so that ``hasattr`` is False."""
+    """A backend lacks the member ``name``; an AttributeError, so that ``hasattr`` is False."""
+
+    name: str
 
 
 @cache
@@ -52,7 +54,9 @@ def missing(
         told = f"has no {', '.join(names)} (tier {tier}); define {wanted} in the backend, as "
         told += f"fgi.backend.{TIERS[tier].__name__} says"
     found = f"{caller}: {getattr(backend, 'name', backend)} {told}"
-    return MissingMemberError(f"{found}; {instead}" if instead else found)
+    error = MissingMemberError(f"{found}; {instead}" if instead else found)
+    error.name = names[0]
+    return error
 
 
 def _signature(tier: str, name: str) -> str:
@@ -96,13 +100,11 @@ class Completed:
             tier = tier_of(name)
             if tier is None:
                 raise
-        if name in defaults.__all__:
-            return getattr(defaults, name)
         if all(hasattr(self, needed) for needed in derived.NEEDS.get(name, ())):
             if name in derived.FUNCTIONS:
                 return partial(derived.FUNCTIONS[name], self)
             if name in derived.ATTRIBUTES:
-                found = derived.ATTRIBUTES[name](self)
-                self.__dict__[name] = found
-                return found
+                return derived.ATTRIBUTES[name](self)
+        if name in defaults.__all__:
+            return getattr(defaults, name)
         raise missing(self, name)

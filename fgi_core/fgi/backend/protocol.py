@@ -84,7 +84,7 @@ class Arrays(Protocol):
         """The floating dtypes of 16 bits; slopes are computed in ``float32`` for them. Default."""
 
     def abs(self, x: Any, /) -> Any:
-        """The magnitude; its derivative at 0 is 0, where that of the operator may be 1."""
+        """The magnitude; its derivative at 0 is 0, where the operator's may be 1. Default."""
 
     def maximum(self, x: Any, y: Any, /) -> Any:
         """The larger one; ``y`` is an array or a number.

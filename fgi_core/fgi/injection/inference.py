@@ -1,4 +1,4 @@
-"""When only values are computed: in ``inference_mode``, and where nothing can differentiate."""
+"""Where only values are computed: in ``inference_mode``, and where nothing can differentiate."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _scope: Scope[str | None] = Scope("fgi.inference_mode", None)
 
 
 def inference_mode(*, traced: bool = False) -> AbstractContextManager[None]:
-    """Compute ``f(x)`` alone inside the block, in every framework.
-
-    The mode is for this thread and task. Code that a framework traces and keeps, by
-    ``torch.compile``, ``jax.jit`` or ``tf.function``, does not take notice of it: it keeps its
-    gradient for calls after the block. With ``traced=True`` it does, for a function that is traced
-    to be exported and never trained: its gradient is zero for good.
-
-    PyTorch is asked whether it is differentiating, so that ``torch.no_grad()`` is enough there, and
-    each framework whether it differentiates by the array at hand.
+    """Compute ``f(x)`` alone inside the block, in this thread and asyncio task.
 
         with fgi.inference_mode():
             y = spike(x)
+
+    The mode reaches eager code. Code that a framework traces and keeps ignores it, so that it still
+    has its gradient after the block: ``torch.compile``, ``torch.jit.trace``, ``torch.export``,
+    ``tf.function`` and every transform of JAX. With ``traced=True`` the mode reaches traced code
+    too, for a function that is exported and never trained: its gradient is zero for good.
+
+    Often the mode is not needed. In PyTorch ``torch.no_grad()`` is enough, and no framework
+    computes more than ``f(x)`` where it knows that nothing differentiates by ``x``.
     """
     return _scope.block(TRACED if traced else EAGER)
 

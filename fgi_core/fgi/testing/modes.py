@@ -47,7 +47,7 @@ def _blocks(x: Any) -> Any:
 
 
 def _joined(blocks: Any) -> Any:
-    return namespace(blocks).concat([blocks[i] for i in range(blocks.shape[0])], axis=1)
+    return namespace(blocks).concat([blocks[i, ...] for i in range(blocks.shape[0])], axis=1)
 
 
 def _batched(f: Function, x: Any, u: Any) -> tuple[Any, Any]:
@@ -62,7 +62,7 @@ def _compiled(f: Function, *example: Any) -> Callable[[Any, Any], tuple[Any, Any
 def _scanned(f: Function, x: Any, u: Any) -> tuple[Any, Any]:
     def through(x: Any) -> Any:
         blocks = _blocks(x)
-        start = namespace(x).zeros_like(blocks[0])
+        start = namespace(x).zeros_like(blocks[0, ...])
         return _joined(scan(lambda carry, x: (carry, f(x)), start, blocks)[1])
 
     return _reverse(through, x, u)
@@ -96,14 +96,16 @@ GENERIC = {
     ),
     **TWICE,
 }
-"""What the protocol itself can express; ``FACETS`` are the names that each needs beside vjp."""
+"""What the protocol itself can express; ``FACETS`` are the members that each needs."""
 
 FACETS = {
+    "eager": ("vjp",),
     "jvp": ("jvp",),
     "vmap(grad)": ("vmap", "grad"),
-    "compile": ("compile",),
-    "scan": ("scan",),
-    "jvp of grad": ("jvp",),
+    "compile": ("compile", "vjp"),
+    "scan": ("scan", "vjp"),
+    "grad of grad": ("vjp",),
+    "jvp of grad": ("vjp", "jvp"),
 }
 
 
@@ -111,7 +113,7 @@ def generic(xp: Any) -> Mapping[str, Mode]:
     """The modes of a backend that is not one of ours; those that it has no facet for are absent."""
 
     def absent(mode: str) -> str | None:
-        missing = [name for name in ("vjp", *FACETS.get(mode, ())) if not hasattr(xp, name)]
+        missing = [name for name in FACETS[mode] if not hasattr(xp, name)]
         return f"{xp.name} has no {' and no '.join(missing)}" if missing else None
 
     return {name: replace(m, absent=partial(absent, name)) for name, m in GENERIC.items()}

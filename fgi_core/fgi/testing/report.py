@@ -233,6 +233,8 @@ class Report:
         parts += self.told()
         if absences := self.absences():
             parts.append("\n".join(("absent:", *(f"  {line}" for line in absences))))
+        if tiers := self.settings.get("tiers"):
+            parts.append(f"tiers: {', '.join(tiers)}")
         return "\n\n".join((*parts, self.verdict()))
 
     def __rich__(self) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 from fgi_backends.measure.mode import AbsentError, Function, Mode
 
 from ..backend.dispatch import namespace, use_backend
+from ..backend.members import MissingMemberError
 from ..backend.messages import describe
 from ..backend.protocol import Autodiff
 from . import points
@@ -112,6 +113,8 @@ def _row(subject: Subject, cell: Cell, status: str, **more: Any) -> Row:
 
 
 def failed(subject: Subject, cell: Cell, error: Exception) -> Row:
+    if isinstance(error, MissingMemberError):
+        return _row(subject, cell, ABSENT, reason=f"{cell.framework} has no {error.name}")
     text = f"{type(error).__name__}: {error}".strip()
     if len(text) > 2000:
         text = f"{text[:1500]} ... {text[-400:]}"
@@ -146,10 +149,10 @@ def banked(
     def bank(x: Any) -> Any:
         xp = namespace(x)
         through = [
-            f(x[i]) if k is None else f(x[i], xp.stop_gradient(x[k]))
+            f(x[i, ...]) if k is None else f(x[i, ...], xp.stop_gradient(x[k, ...]))
             for i, (f, k) in enumerate(zip(functions, keys, strict=True))
         ]
-        rest = [xp.zeros_like(x[i]) for i in range(len(functions), rows)]
+        rest = [xp.zeros_like(x[i, ...]) for i in range(len(functions), rows)]
         return xp.stack([*through, *rest])
 
     return bank

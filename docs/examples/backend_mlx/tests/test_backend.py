@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fgi_mlx
 import mlx.core as mx
+from fgi_mlx import backend
 
 import fgi.testing
 from fgi.testing.conformance import BOUNDS
@@ -11,5 +11,5 @@ from fgi.testing.conformance import BOUNDS
 EXP = fgi.testing.Bound("exp", "float32", 2, 1, "off as if x were rounded: 15 ulp at x = -56")
 
 test_conformance = fgi.testing.conformance_test(
-    fgi_mlx, keys=lambda seed: [mx.random.key(seed)], bounds=(EXP, *BOUNDS)
+    backend, keys=lambda seed: [mx.random.key(seed)], bounds=(EXP, *BOUNDS)
 )

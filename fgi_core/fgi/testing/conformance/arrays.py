@@ -226,6 +226,23 @@ def build(p: Probe, function: str) -> None:
         p.same(p.call(function, x), getattr(np, function)(x))
 
 
+@case("values", "copied", "for_many_rows")
+def kept(p: Probe, function: str) -> None:
+    x = np.array([[0.5, -0.0, 3.0], [INF, -INF, NAN]])
+    p.same(p.call(function, x), x)
+
+
+@case("memory of its own", "copied")
+def copies(p: Probe) -> None:
+    x = p.into([0.5, -2.0])
+    y = p.xp.copied(x)
+    try:
+        y[...] = 3.0
+    except Exception as error:
+        raise AbsentError(f"arrays of {p.xp.name} cannot be written to") from error
+    p.same(x, [0.5, -2.0], quantity="the array that was copied")
+
+
 @case("values", "same_shape", dtypes=("float32",))
 def same_shape(p: Probe) -> None:
     shapes = [(), (1,), (3,), (1, 3), (3, 1)]
@@ -311,16 +328,16 @@ def _flags(p: Probe, got: Any, expected: Any, quantity: str) -> None:
     p.require(bool(same), quantity, f"came {found.dtype} {found.tolist()}; expected {expected}")
 
 
-@case("indexing", "operators", dtypes=("float32",))
+@case("indexing", "operators", dtypes=("float32",), needs=("stack",))
 def indexing(p: Probe) -> None:
     x = np.arange(12.0).reshape(3, 4)
     parts: dict[str, Callable[[Any], Any]] = {
-        "x[1]": lambda x: x[1],
-        "x[-1]": lambda x: x[-1],
+        "x[1, ...]": lambda x: x[1, ...],
+        "x[-1, ...]": lambda x: x[-1, ...],
         "x[:, 2]": lambda x: x[:, 2],
         "x[1:, :2]": lambda x: x[1:, :2],
         "x[..., None]": lambda x: x[..., None],
-        "x[None]": lambda x: x[None],
+        "x[None, ...]": lambda x: x[None, ...],
     }
     for name, of in parts.items():
         p.same(of(p.into(x)), of(x), quantity=name)
@@ -329,7 +346,7 @@ def indexing(p: Probe) -> None:
 @case("a device", "device", dtypes=ANY, needs=("device",))
 def device(p: Probe) -> None:
     with p.xp.device("cpu"):
-        x = p.xp.asarray([0.5, -2.0], dtype=p.xp.float32)
+        x = p.xp.asarray([0.5, -2.0])
     got = np.asarray(p.xp.to_numpy(x)).tolist()
     p.require(got == [0.5, -2.0], "cpu", f"came {got}; expected [0.5, -2.0]")
     try:

@@ -48,12 +48,12 @@ def into(p: Probe, tree: Any) -> Any:
     return p.into(tree)
 
 
-@case("derivative zero", "stop_gradient", needs=("vjp",))
+@case("derivative zero", "stop_gradient")
 def stops(p: Probe) -> None:
     x, u = np.array([0.5, -2.5, 3.0]), np.array([-2.0, 0.5, 4.0])
     # d(x sg(x)) / dx = sg(x), where without the stop it is 2 x.
-    _, pullback = vjp(lambda x: x * p.xp.stop_gradient(x), p.into(x))
-    p.same(pullback(p.into(u))[0], u * x, x, quantity="derivative of x sg(x), which is sg(x)")
+    _, dx = p.derivative(lambda x: x * p.xp.stop_gradient(x), x, u)
+    p.same(dx, u * x, x, quantity="derivative of x sg(x), which is sg(x)")
 
 
 @case("by an array", "may_differentiate", needs=("vjp", "grad", "jvp"))
@@ -111,7 +111,7 @@ def keeps(p: Probe) -> None:
     p.same(pullback(p.into(v))[0], 2 * u * v, quantity="second derivative")
 
 
-@case("derivative attached", "first_order", needs=("vjp", "grad", "compile"))
+@case("first order", "first_order", needs=("vjp", "grad", "compile"))
 def attaches(p: Probe) -> None:
     x, u = np.array([0.5, -2.5, INF, -INF, np.nan]), np.array([-2.0, 0.5, 4.0, 3.0, -1.0])
     fx, point = np.array([1.0, -0.0, np.nan, INF, 0.0]), np.array([0.5, -2.5, 0.0, 0.0, 0.0])
@@ -170,6 +170,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Floats, ...]]] = {
     "minimum": (lambda xp, x, y: xp.minimum(x, y), (ONE - ABOVE, ABOVE)),
     "where": (lambda xp, x, y: xp.where(x > 2, x, y), (FAR, ONE - FAR)),
     "astype": (lambda xp, x: xp.astype(xp.astype(x, xp.float32), x.dtype), (ONE,)),
+    "reciprocal": (lambda xp, x: xp.reciprocal(x), (-1 / X**2,)),
     "divide by a number": (lambda xp, x: xp.divide(x, 0.7), (ONE / 0.7,)),
     "divide": (lambda xp, x, y: xp.divide(x, y), (1 / Y, -X / Y**2)),
     "remainder by a number": (lambda xp, x: xp.remainder(x, 0.7), (ONE,)),
@@ -475,6 +476,19 @@ def compiles(p: Probe) -> None:
         agree(p, cube(p.into(x)), {"cube": [x**3]}, f"of shape {x.shape}")
     with inference_mode():
         agree(p, run(*arguments), loss_by_hand()[0], "in inference mode")
+
+
+@case("knows a compiler", "is_traced", dtypes=("float32",), needs=("compile",))
+def traced(p: Probe) -> None:
+    """Where it does not, what is compiled inside inference_mode has no gradient after it."""
+    found: list[bool] = []
+
+    def f(x: Any) -> Any:
+        found.append(p.xp.is_traced(x))
+        return 2 * x
+
+    compile(f)(p.into([0.5]))
+    p.require(all(found), "inside", "False in a function that is compiled")
 
 
 @case("by hand", "scan", dtypes=WIDEST, needs=("scan", "vjp"))

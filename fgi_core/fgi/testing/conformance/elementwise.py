@@ -194,6 +194,15 @@ def divide(p: Probe) -> None:
     p.same(p.call("divide", np.stack([x] * 3), ys), x / ys, x, quantity="broadcast")
 
 
+@case("values", "reciprocal")
+def reciprocal(p: Probe) -> None:
+    x = p.round([0.3, -3.0, 0.7, 1 / 3, 255.0, 1e3, 0.0, -0.0, INF, -INF, NAN])
+    y, exact = p.call("reciprocal", x), 1 / x
+    p.near(y, exact, exact, 1, x, where=np.isfinite(exact) & (exact != 0))
+    special = x[6:]
+    p.same(p.call("reciprocal", special), 1 / special, special)
+
+
 @case("values", "remainder")
 def remainder(p: Probe) -> None:
     """In Python's own fractions; where a framework divides, most of these are noise."""

@@ -11,6 +11,7 @@ import numpy as np
 from fgi_backends.measure.mode import AbsentError
 
 from ...backend.messages import describe
+from ...transforms.framework import jvp, vjp
 from ..bounds import Bound, bound
 from ..cell import of_dtype
 from ..precision import PRECISIONS, Floats, Precision
@@ -65,6 +66,17 @@ class Probe:
         if self.make_keys is None:
             raise AbsentError("no keys to draw with; write backend_conformance(module, keys=...)")
         return self.make_keys(seed)
+
+    def derivative(self, f: Callable[[Any], Any], x: Any, u: Any) -> tuple[Any, Any]:
+        """Value and u f'(x) of an element-wise function, by reverse mode or else by forward."""
+        x, u = self.into(x), self.into(u)
+        if hasattr(self.xp, "vjp"):
+            y, pullback = vjp(f, x)
+            return y, pullback(u)[0]
+        if hasattr(self.xp, "jvp"):
+            y, dy = jvp(f, (x,), (u,))
+            return y, dy
+        raise AbsentError(f"{self.xp.name} has no vjp and no jvp")
 
     def bound(self, quantity: str) -> Bound:
         return bound(quantity, self.dtype, "*", quantity, self.bounds)

@@ -1,4 +1,4 @@
-"""What fgi promises, of surrogates: value, gradient, order, dtype, shape, errors."""
+"""What fgi promises, of injection and surrogates: value, gradient, order, dtype, shape, errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from fgi_backends.measure.mode import AbsentError
 
 from ...backend.dispatch import use_backend
+from ...injection.custom_jvp import custom_jvp
 from ...injection.functions import bypass, inject, tangent
 from ...injection.inference import inference_mode
 from ...surrogates import ATan, FastSigmoid, Gaussian, Rectangle, Sigmoid, StraightThrough
@@ -47,7 +48,7 @@ MODES = (SLOPE, *GENERIC)
 
 def dtypes(xp: Any, mode: str) -> tuple[str, ...]:
     """In which dtypes a mode is run: the numbers of a dtype are looked at in one of them."""
-    numbers = "eager" if hasattr(xp, "vjp") else SLOPE
+    numbers = "eager" if hasattr(xp, "vjp") else "jvp" if hasattr(xp, "jvp") else SLOPE
     return tuple(PRECISIONS) if mode == numbers else ("float32",)
 
 
@@ -112,7 +113,7 @@ ERRORS: dict[str, tuple[Call, type[Exception], str]] = {
         f"fgi.tangent: x is a bool array of shape (1,){WORDS}",
     ),
     "an array of NumPy": (
-        lambda p: ATan()(np.array([0.5]) if p.xp.name != "numpy" else [0.5]),
+        lambda p: ATan()([0.5] if isinstance(np.ones(1), p.xp.Array) else np.array([0.5])),
         TypeError,
         "ATan: x is a",
     ),
@@ -151,15 +152,57 @@ def broadcasts(p: Probe) -> None:
 @case("the value alone", "inference_mode", dtypes=("float32",), needs=("vjp",))
 def inference(p: Probe) -> None:
     x, u = np.array([-0.5, 0.0, 0.75]), np.array([2.0, -1.0, 4.0])
-    with inference_mode():
+    # In whatever traces, too: JAX traces to differentiate.
+    with inference_mode(traced=True):
         y, pullback = vjp(lambda x: ATan()(x) + 3 * x, p.into(x))
         p.same(y, 3 * x + (x > 0), x)
         p.same(pullback(p.into(u))[0], 3 * u, x, quantity="gradient")
 
 
-@case("no derivative", "grad", dtypes=("float32",))
+@case("the gradient afterwards", "inference_mode", dtypes=("float32",), needs=("vjp", "compile"))
+def compiled_in_inference_mode(p: Probe) -> None:
+    """What is compiled inside the block and called after it has its gradient."""
+    x, u = np.array([-0.5, 0.0, 2.0]), np.array([2.0, -1.0, 4.0])
+    # The backend's own compile: that of fgi keeps a function for each mode.
+    run = p.xp.compile(lambda x, u: vjp(lambda x: inject(x, x * x, 3.0), x)[1](u)[0])
+    with inference_mode():
+        run(p.into(x), p.into(u))
+    p.same(run(p.into(x), p.into(u)), 3 * u, x, quantity="gradient")
+
+
+@case("no derivative", "fgi.grad", dtypes=("float32",))
 def no_derivative(p: Probe) -> None:
     if hasattr(p.xp, "vjp"):
         raise AbsentError(f"{p.xp.name} differentiates")
-    text = f"fgi.grad: {p.xp.name} has no automatic differentiation; expected arrays of"
-    p.raises("error", lambda: grad(lambda x: p.xp.sum(x))(p.into([0.5])), TypeError, text)
+    text = f"fgi.grad: {p.xp.name} has no "
+    p.raises("error", lambda: grad(lambda x: x)(p.into([0.5])), TypeError, text)
+
+
+def _rule(points: Any, tangents: Any) -> Any:
+    (x,), (dx,) = points, tangents
+    return (x * x + 0.5) * dx
+
+
+INJECTIONS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
+    "inject": (lambda x, fx: inject(x, fx, lambda x: x * x + 0.5), lambda x: x * x + 0.5),
+    "inject, an array": (lambda x, fx: inject(x, fx, x * x + 0.5), lambda x: x * x + 0.5),
+    "inject, a number": (lambda x, fx: inject(x, fx, -1.5), lambda x: -1.5),
+    "bypass": (lambda x, fx: bypass(fx, 0.25 * x), lambda x: 0.25),
+    "custom_jvp": (lambda x, fx: custom_jvp(lambda x: fx, _rule)(x), lambda x: x * x + 0.5),
+}
+"""A function of x and of the value, and the slope; by arithmetic that every dtype does exactly."""
+
+
+@case("value and slope", *INJECTIONS)
+def injections(p: Probe, name: str) -> None:
+    f, slope = INJECTIONS[name]
+    x = np.array([0.5, -2.5, 3.0, -0.0, np.inf, -np.inf, np.nan])
+    fx, u = np.array([1.0, -7.0, 0.0, 2.0, 0.5, -3.0, 4.0]), np.array([2.0, -1, 0.5, 4, -2, 1, 3])
+    p.same(f(p.into(x), p.into(fx)), fx, x)
+    if not (hasattr(p.xp, "vjp") or hasattr(p.xp, "jvp")):
+        return
+    y, dx = p.derivative(lambda x: f(x, p.into(fx)), x, u)
+    p.same(y, fx, x, quantity="value, differentiated")
+    inside = np.isfinite(x)
+    expected = np.where(inside, slope(np.where(inside, x, 0.0)) * u, 0)
+    p.same(dx, expected, x, zeros=False, quantity="derivative")
