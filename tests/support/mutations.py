@@ -688,7 +688,7 @@ BACKENDS = [
     ),
     planted(
         "torch: finfo of another dtype",
-        r"(gradient|native twin): zero in the tails, from \|x\| = ",
+        r"(gradient|native twin): wrong in the tails, from \|x\| = ",
         attribute("torch", "finfo", lambda f: lambda dtype: f(load("torch").float16)), ("torch",),
         thing=ATAN,
     ),
