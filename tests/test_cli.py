@@ -162,7 +162,11 @@ def test_a_library_by_the_name_that_people_use(name: str, libraries: set[str]) -
     ("arguments", "status", "said"),
     [
         (["gausian"], 1, "nothing has 'gausian'; did you mean gaussian"),
-        (["--group", "spike_counts", "arctangent"], 1, "nothing of the group spike_counts has 'arctangent'"),
+        (
+            ["--group", "spike_counts", "arctangent"],
+            1,
+            "nothing of the group spike_counts has 'arctangent'",
+        ),
         (["--library", "norse", "arctangent"], 1, "nothing of norse has 'arctangent'"),
         (["--library", "norse", "--group", "spike_counts"], 1, "nothing of norse; "),
         (["--group", "spikes"], 2, "spikes; expected one of"),

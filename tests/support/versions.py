@@ -40,10 +40,13 @@ PACKAGES = ("torch", "jax", "tensorflow", "numpy", "flax", "keras")
 AUTODIFF = ("torch", "jax", "tensorflow")
 
 
-def installed() -> dict[str, str]:
-    """The versions of this environment."""
+def installed(frameworks: str) -> dict[str, str]:
+    """The versions of this environment, those of other frameworks left out."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    belong = {"flax": "jax", "keras": "tensorflow", "numpy": "numpy"}
     for name in PACKAGES:
+        if belong.get(name, name) not in frameworks.split(","):
+            continue
         for package in (name, f"{name}-cpu", f"{name}_cpu"):
             try:
                 found[name] = version(package)
@@ -69,24 +72,7 @@ def counts(report: Path) -> dict[str, dict[str, int]]:
     return found
 
 
-# TensorFlow 2.21 beside PyTorch 2.15 ends with a segmentation fault when both are loaded.
-PROCESSES = ("torch,jax,numpy", "tensorflow,numpy")
-
-
-def run(part: str, seconds: float) -> dict[str, Any]:
-    """One part of the tests, in a process for each group of frameworks."""
-    found: dict[str, Any] = {}
-    for frameworks in PROCESSES:
-        if any(name in installed() for name in frameworks.split(",") if name in AUTODIFF):
-            for framework, row in alone(part, frameworks, seconds).items():
-                if framework == "error":
-                    return {"error": row}
-                if framework != "all" or "all" not in found:
-                    found[framework] = row
-    return found
-
-
-def alone(part: str, frameworks: str, seconds: float) -> dict[str, Any]:
+def run(part: str, frameworks: str, seconds: float) -> dict[str, Any]:
     """One part with these frameworks; a part that does not end in time says so."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -154,19 +140,21 @@ def _cell(part: dict[str, Any] | None, framework: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--label", help="the name of this environment in the table")
+    # TensorFlow 2.21 beside PyTorch 2.15 ends with a segmentation fault when both are loaded.
+    parser.add_argument("--frameworks", default="torch,jax,tensorflow,numpy", help="only these")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seconds", type=float, default=3600, help="for each part")
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     if asked.label:
         row = next((r for r in rows if r["label"] == asked.label), None)
-        versions = installed()
+        versions = installed(asked.frameworks)
         if row is None or row["versions"] != versions:
             rows = [r for r in rows if r["label"] != asked.label]
             row = {"label": asked.label, "versions": versions, "parts": {}}
             rows.append(row)
         for part in asked.parts:
-            row["parts"][part] = run(part, asked.seconds)
+            row["parts"][part] = run(part, asked.frameworks, asked.seconds)
             row["date"] = date.today().isoformat()
             RESULTS.parent.mkdir(parents=True, exist_ok=True)
             RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
