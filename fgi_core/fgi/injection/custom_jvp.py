@@ -80,6 +80,10 @@ class CustomJVP:
     watcher: ClassVar[Callable[[Callable[..., Any], tuple[Any, ...]], None] | None] = None
     """Looks at each rule and the point where it is asked; ``fgi.testing.checking`` sets it."""
 
+    def __hash__(self) -> int:
+        # PyTorch 2.12 asks for it while it compiles, before the fields are there.
+        return hash((type(self), *vars(self).values()))
+
     @property
     def __name__(self) -> str:
         # torch.jit.trace asks for it.

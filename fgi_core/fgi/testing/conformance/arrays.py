@@ -107,13 +107,13 @@ def mean_does_not_overflow(p: Probe) -> None:
 
 def _indices(p: Probe, got: Any, expected: Any, quantity: str) -> None:
     if not isinstance(got, p.xp.Array):
-        p.fail(quantity, f"came a {type(got).__name__}; expected an array of {p.xp.name}")
+        p.fail(quantity, f"got a {type(got).__name__}; expected an array of {p.xp.name}")
         return
     found, wanted = np.asarray(p.xp.to_numpy(got)), np.asarray(expected)
     integers = np.issubdtype(found.dtype, np.integer)
-    p.require(integers, quantity, f"came {found.dtype}; expected integers")
+    p.require(integers, quantity, f"got {found.dtype}; expected integers")
     same = found.shape == wanted.shape and bool((found == wanted).all())
-    p.require(same, quantity, f"came {found.tolist()}; expected {wanted.tolist()}")
+    p.require(same, quantity, f"got {found.tolist()}; expected {wanted.tolist()}")
 
 
 @case("values", "argmax")
@@ -176,12 +176,12 @@ def astype(p: Probe) -> None:
 @case("values", "asarray")
 def asarray(p: Probe) -> None:
     x = p.round([0.1, -0.0, NAN])
-    for came, values, expected in (
+    for kind, values, expected in (
         ("a list", x.tolist(), x),
         ("a number", 0.1, p.round(0.1)),
         ("NumPy's float64", np.array([0.1, -0.0, NAN]), x),
     ):
-        p.same(p.xp.asarray(values, dtype=p.native), expected, quantity=f"{came}, with a dtype")
+        p.same(p.xp.asarray(values, dtype=p.native), expected, quantity=f"{kind}, with a dtype")
     p.same(p.xp.asarray(p.into(x)), x, quantity="an array of the framework")
     wide = "float32" if p.dtype == "float64" or not has(p.xp, "float64") else "float64"
     cast = p.xp.asarray(p.into(x), dtype=p.xp.dtype(wide))
@@ -211,13 +211,13 @@ def to_numpy(p: Probe) -> None:
         x = p.round(values)
         y = p.xp.to_numpy(p.into(x))
         if not isinstance(y, np.ndarray):
-            p.fail("type", f"came a {type(y).__name__}; expected an array of NumPy")
+            p.fail("type", f"got a {type(y).__name__}; expected an array of NumPy")
             continue
         # NumPy itself has no bfloat16, so that float32 will do.
         names = (p.dtype, "float32") if p.dtype == "bfloat16" else (p.dtype,)
-        p.require(str(y.dtype) in names, "dtype", f"came {y.dtype}; expected {p.dtype}")
+        p.require(str(y.dtype) in names, "dtype", f"got {y.dtype}; expected {p.dtype}")
         same = y.shape == x.shape and np.array_equal(y.astype(np.float64), x, equal_nan=True)
-        p.require(bool(same), "value", f"came {y.tolist()}; expected {x.tolist()}")
+        p.require(bool(same), "value", f"got {y.tolist()}; expected {x.tolist()}")
 
 
 @case("values", "ones_like", "zeros_like")
@@ -257,7 +257,7 @@ def finfo(p: Probe) -> None:
     found = p.xp.finfo(p.native)
     for name, expected in (("max", p.precision.largest), ("eps", p.precision.eps)):
         got = float(getattr(found, name))
-        p.require(got == expected, name, f"came {got!r}; expected {expected!r}")
+        p.require(got == expected, name, f"got {got!r}; expected {expected!r}")
 
 
 @case("values", "dtype")
@@ -325,7 +325,7 @@ def operators_of_arrays(p: Probe) -> None:
 def _flags(p: Probe, got: Any, expected: Any, quantity: str) -> None:
     found = np.asarray(p.xp.to_numpy(got))
     same = found.dtype == np.bool_ and np.array_equal(found, expected)
-    p.require(bool(same), quantity, f"came {found.dtype} {found.tolist()}; expected {expected}")
+    p.require(bool(same), quantity, f"got {found.dtype} {found.tolist()}; expected {expected}")
 
 
 @case("indexing", "operators", dtypes=("float32",), needs=("stack",))
@@ -348,7 +348,7 @@ def device(p: Probe) -> None:
     with p.xp.device("cpu"):
         x = p.xp.asarray([0.5, -2.0])
     got = np.asarray(p.xp.to_numpy(x)).tolist()
-    p.require(got == [0.5, -2.0], "cpu", f"came {got}; expected [0.5, -2.0]")
+    p.require(got == [0.5, -2.0], "cpu", f"got {got}; expected [0.5, -2.0]")
     try:
         with p.xp.device("cuda"):
             pass

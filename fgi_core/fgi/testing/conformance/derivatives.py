@@ -29,7 +29,7 @@ def agree(p: Probe, got: Any, expected: Any, told: str) -> None:
     """The same nesting; numbers within the bound."""
     if isinstance(expected, dict | list | tuple):
         same = type(got) is type(expected) and len(got) == len(expected)
-        p.require(same, told, f"came {type(got).__name__}; expected {type(expected).__name__}")
+        p.require(same, told, f"got {type(got).__name__}; expected {type(expected).__name__}")
         if same:
             for key in expected if isinstance(expected, dict) else range(len(expected)):
                 agree(p, got[key], expected[key], told)
@@ -208,7 +208,7 @@ def reverse(p: Probe, name: str) -> None:
     function, jacobians = by_hand(name)
     arguments = [p.into(a) for a in (X, Y)[: len(jacobians)]]
     got = vjp(partial(function, p.xp), *arguments)[1](p.into(U))
-    p.require(len(got) == len(jacobians), "count", f"{len(got)} of {len(jacobians)} came")
+    p.require(len(got) == len(jacobians), "count", f"{len(got)}; expected {len(jacobians)}")
     for i, (dx, jacobian) in enumerate(zip(got, jacobians, strict=False)):
         agree(p, dx, U @ jacobian, f"by argument {i}")
 

@@ -1,4 +1,4 @@
-"""Numbers into a backend's functions and out of them, and what is wrong with those that come."""
+"""Numbers into the functions of a backend and out of them, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -107,14 +107,14 @@ class Probe:
             self.fail(quantity, f"nothing is raised; expected a {kind.__name__}: {text}")
 
     def numbers(self, got: Any, shape: tuple[int, ...], quantity: str, dtype: Any = None) -> Any:
-        """What came as float64; None where its type, dtype or shape is wrong."""
+        """The result as float64; None where its type, dtype or shape is wrong."""
         xp, wanted = self.xp, self.native if dtype is None else dtype
         if not isinstance(got, xp.Array):
-            self.fail(quantity, f"came {describe(got)}; expected an array of {xp.name}")
+            self.fail(quantity, f"got {describe(got)}; expected an array of {xp.name}")
         elif got.dtype != wanted:
-            self.fail(quantity, f"the dtype: came {describe(got)}; expected {wanted}")
+            self.fail(quantity, f"the dtype: got {describe(got)}; expected {wanted}")
         elif tuple(got.shape) != shape:
-            self.fail(quantity, f"the shape: came {describe(got)}; expected {shape}")
+            self.fail(quantity, f"the shape: got {describe(got)}; expected {shape}")
         else:
             return np.asarray(xp.to_numpy(got)).astype(np.float64)
         return None

@@ -187,7 +187,7 @@ INJECTIONS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "inject": (lambda x, fx: inject(x, fx, lambda x: x * x + 0.5), lambda x: x * x + 0.5),
     "inject, an array": (lambda x, fx: inject(x, fx, x * x + 0.5), lambda x: x * x + 0.5),
     "inject, a number": (lambda x, fx: inject(x, fx, -1.5), lambda x: -1.5),
-    "bypass": (lambda x, fx: bypass(fx, 0.25 * x), lambda x: 0.25),
+    "bypass": (lambda x, fx: bypass(fx, x + x), lambda x: 2.0),
     "custom_jvp": (lambda x, fx: custom_jvp(lambda x: fx, _rule)(x), lambda x: x * x + 0.5),
 }
 """A function of x and of the value, and the slope; by arithmetic that every dtype does exactly."""

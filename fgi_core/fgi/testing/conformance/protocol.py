@@ -150,7 +150,7 @@ def described(p: Probe) -> None:
 def double_precision(p: Probe) -> None:
     context = p.xp.double_precision()
     managed = isinstance(context, contextlib.AbstractContextManager)
-    p.require(managed, "type", f"came {describe(context)}; expected a context manager")
+    p.require(managed, "type", f"got {describe(context)}; expected a context manager")
     if managed and has(p.xp, "float64"):
         with context:
             x = p.xp.asarray([0.1], dtype=p.xp.dtype("float64"))
