@@ -2,12 +2,14 @@
 # and again only when pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
+PYTHON_NEWEST ?= python3.13
 VENV := .venv
 RUN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint sweep bench bench-peers test-gpu test-ptx test-peers check-repeated accuracy exhaustive peers \
-        figures gallery notebooks docs clean
+.PHONY: demo test test-expansion test-newest test-lowest test-gpu test-ptx test-peers lint sweep \
+        bench bench-peers check-repeated accuracy exhaustive peers figures gallery notebooks docs \
+        clean
 
 demo: $(READY)
 	$(RUN)/fgi demo
@@ -15,6 +17,19 @@ demo: $(READY)
 # A core for each of the two workers: threads of one that wait for those of the other only spin.
 test: lint
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist worksteal
+
+# The promises without the fast paths, in every mode: the definition alone has to hold them.
+test-expansion: $(READY)
+	FGI_FAST_PATHS=0 OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist worksteal \
+	    tests/test_promises.py tests/test_orders.py tests/test_composition.py
+
+# The newest and the lowest versions of the frameworks, each in an environment of its own: a row of
+# docs/versions.md. Downloads PyTorch's builds for CUDA, several GB each, where no other is at hand.
+test-newest: $(VENV)-newest/ready
+	cd tests && ../$(VENV)-newest/bin/python -m support.versions --label newest
+
+test-lowest: $(VENV)-lowest/ready
+	cd tests && ../$(VENV)-lowest/bin/python -m support.versions --label lowest
 
 lint: $(READY)
 	$(RUN)/ruff check .
@@ -93,6 +108,18 @@ $(READY): pyproject.toml constraints.txt
 	$(RUN)/python -m pip install -q -c constraints.txt --group dev -e .
 	touch $@
 
+$(VENV)-newest/ready: pyproject.toml
+	$(PYTHON_NEWEST) -m venv --clear $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(VENV)-newest/bin/python -m pip install -q --group frameworks --group versions
+	touch $@
+
+$(VENV)-lowest/ready: pyproject.toml lowest.txt
+	$(PYTHON) -m venv --clear $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(VENV)-lowest/bin/python -m pip install -q -c lowest.txt --group frameworks --group versions
+	touch $@
+
 $(VENV)-ptx/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)-ptx
 	$(VENV)-ptx/bin/python -m pip install -q --upgrade 'pip>=25.1'
@@ -112,4 +139,4 @@ $(VENV)-docs/ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-ptx $(VENV)-peers $(VENV)-docs dist build demo-out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-lowest $(VENV)-ptx $(VENV)-peers $(VENV)-docs dist build demo-out .pytest_cache .mypy_cache .ruff_cache

@@ -112,6 +112,7 @@ def fusing_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     module = types.SimpleNamespace(**vars(fgi_backends.numpy))
     module.name, module.Array, module.may_differentiate = "fusing", Fused, lambda *xs: True
     module.where = lambda c, x, y: Fused(np.where(c, fused(x).value, fused(y).value))
+    module.copied = lambda x: Fused(x.value, x.product)  # a compiler leaves a copy out
     module.astype = lambda x, dtype: Fused(x) if isinstance(x, np.ndarray) else x
     module.step = lambda x, y, at_zero=0: Fused(
         fgi_backends.numpy.step(fused(x).value, fused(y).value, at_zero=at_zero)
@@ -167,9 +168,7 @@ def test_the_formulas_are_exact(case: str, fuses: str, monkeypatch: pytest.Monke
     x = INPUTS[case]()
     fx = Fused(x > 0)
     assert wrong(fgi.inject(x, fx, 0.3), fx.value) == 0
-    assert wrong(fgi.inject(x, fx, x * B), fx.value) == int(
-        np.sum(~np.isfinite((x * B).value) & np.isfinite(x.value))
-    )
+    assert wrong(fgi.inject(x, fx, x * B), fx.value) == 0  # also where the slope overflows
     assert wrong(fgi.bypass(fx, 0.3 * x), fx.value) == 0
     assert wrong(fgi.tangent(x), np.zeros_like(x.value)) == 0
 

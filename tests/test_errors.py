@@ -145,7 +145,7 @@ CASES: dict[str, tuple[Callable[[str], Any], type[Exception], str]] = {
     "no function as a slope": (
         lambda fw: fgi.surrogate(2.0),
         TypeError,
-        r"fgi\.surrogate: came a float; expected a function such as def hat",
+        r"fgi\.surrogate: got a float; expected a function such as def hat",
     ),
     "a slope with *args": (
         lambda fw: fgi.surrogate(_with_args),

@@ -169,7 +169,7 @@ def test_the_catalogue_in_onnxruntime(dtype: str) -> None:
 
 
 def test_the_catalogue_in_tensorflow_lite() -> None:
-    way = "`tf.lite.TFLiteConverter` in `fgi.inference_mode()`"
+    way = "`tf.lite.TFLiteConverter` in `fgi.inference_mode(traced=True)`"
     row, there, numpys = elsewhere("tensorflow", way, "float32")
     assert there.dtype == "float32"
     for spike, got, expected in zip(catalogue.DEFAULTS, there, numpys, strict=True):

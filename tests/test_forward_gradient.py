@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fgi
+from fgi import forward
 from fgi.backend import trees
-from fgi.transforms import forward_gradient as forward
 from support.frameworks import INSTALLED_AUTODIFF, backend, keys, load, to_framework, to_numpy
 from support.reverse import no_reverse_mode
 

@@ -191,4 +191,4 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.split())
-    assert not {"json", "difflib", "yaml", "fgi.surrogates.smooth", "fgi.torch"} & loaded
+    assert not {"json", "difflib", "yaml", "fgi.surrogates.catalogue.smooth", "fgi.torch"} & loaded

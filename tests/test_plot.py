@@ -221,7 +221,7 @@ def test_errors_say_what_to_write() -> None:
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "fgi.surrogates.plot")
-    monkeypatch.delattr(fgi, "plot")
+    monkeypatch.delattr(fgi.surrogates, "plot")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for use in (lambda: ATan().plot(), lambda: gallery.write(Path("nowhere"))):
         with pytest.raises(ImportError, match=r"needs matplotlib.*pip install 'fgi\[plot\]'"):

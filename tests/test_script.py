@@ -69,6 +69,15 @@ def test_inject_and_bypass(how: str, spike: Any, dtype: str) -> None:
     assert not dx[~finite].any()
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_a_slope_that_is_not_finite_counts_as_zero(how: str) -> None:
+    x, u = torch.tensor([1.0, -2.0, 0.5, np.inf]), torch.tensor([2.0, 3.0, -4.0, 5.0])
+    fx, slope = torch.tensor([7.0, -0.0, 3.0, 1.0]), torch.tensor([np.nan, -np.inf, 0.25, 2.0])
+    y, dx = reverse(lambda x: HOW[how](inject)(x, fx, slope), x, u)
+    assert y.tolist() == [7, 0, 3, 1]
+    assert dx.tolist() == [0, 0, -1, 0]
+
+
 class Traceable(torch.nn.Module):
     """A surrogate as a module, which torch.jit.trace makes scriptable."""
 

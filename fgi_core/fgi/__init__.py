@@ -2,9 +2,9 @@
 
     y = f(x0) + g'(x0) * (x - x0),   x0 = stop_gradient(x)
 
-Importing this package loads no framework. ``fgi.injection`` holds the definition,
-``fgi.surrogates`` the catalogue, ``fgi.values`` what the forward pass returns, ``fgi.backend`` the
-choice of a framework.
+Importing this package loads no framework. ``fgi.injection`` holds the definition, in
+``expansion``, and its fast paths, which give the same numbers. ``fgi.surrogates`` has the
+catalogue, ``fgi.values`` the functions f, ``fgi.backend`` the choice of a framework.
 """
 
 import typing as _typing

@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -44,6 +45,8 @@ class Back(NamedTuple):
 Way: TypeAlias = Callable[[Function, Any], Back]
 """Exports a function for arrays like this one, and reads it again."""
 
+to_infer = partial(fgi.inference_mode, traced=True)
+
 
 def within(context: Callable[[], AbstractContextManager[Any]], way: Way) -> Way:
     def inside(f: Function, x: Any) -> Back:
@@ -51,6 +54,9 @@ def within(context: Callable[[], AbstractContextManager[Any]], way: Way) -> Way:
             return way(f, x)
 
     return inside
+
+
+exporting = partial(fgi.inference_mode, traced=True)
 
 
 def torch_ways() -> Mapping[str, Way]:
@@ -116,8 +122,8 @@ def torch_ways() -> Mapping[str, Way]:
         ),
         "`torch.export.export` in `torch.no_grad()`": within(torch.no_grad, whole),
         "`torch.jit.trace`, saved and loaded": traced,
-        "`torch.jit.trace` in `fgi.inference_mode()`, saved and loaded": within(
-            fgi.inference_mode, traced
+        "`torch.jit.trace` in `fgi.inference_mode(traced=True)`, saved and loaded": within(
+            exporting, traced
         ),
         "`torch.jit.script(fgi_backends.torch.inject)`, saved and loaded": scripted,
         "`torch.onnx.export`": onnx,
@@ -144,8 +150,8 @@ def jax_ways() -> Mapping[str, Way]:
         "`jax.export`, `serialize()`": exported(0),
         "`jax.export`, `serialize(vjp_order=1)`": exported(1),
         "`jax.export`, `serialize(vjp_order=2)`": exported(2),
-        "`jax.export` in `fgi.inference_mode()`, `serialize()`": within(
-            fgi.inference_mode, exported(0)
+        "`jax.export` in `fgi.inference_mode(traced=True)`, `serialize()`": within(
+            exporting, exported(0)
         ),
     }
 
@@ -184,11 +190,11 @@ def tensorflow_ways() -> Mapping[str, Way]:
 
     return {
         "`tf.saved_model.save`, loaded": saved,
-        "`tf.saved_model.save` in `fgi.inference_mode()`, loaded": within(
-            fgi.inference_mode, saved
+        "`tf.saved_model.save` in `fgi.inference_mode(traced=True)`, loaded": within(
+            exporting, saved
         ),
         "`tf.lite.TFLiteConverter`": lite,
-        "`tf.lite.TFLiteConverter` in `fgi.inference_mode()`": within(fgi.inference_mode, lite),
+        "`tf.lite.TFLiteConverter` in `fgi.inference_mode(traced=True)`": within(exporting, lite),
     }
 
 
@@ -273,8 +279,12 @@ def row(framework: str, written: str) -> tuple[str, ...]:
     slopes = {"g'": g1, "0": 0 * g1}
     seconds = {"g''": -U * wide / SIGMA**2 * g1, "0": 0 * g1}
     xp = frameworks.backend(framework)
+
+    def step(x: Any) -> Any:
+        return xp.astype(xp.stop_gradient(x) > 0, x.dtype)
+
     with quiet():
-        by_hand = way(lambda x: xp.astype(x > 0, x.dtype), x) if "script" not in written else None
+        by_hand = way(step, x) if "script" not in written else None
         back = way(SPIKE, x)
         if framework == "torch":
             x.requires_grad_()

@@ -18,7 +18,9 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
 AUTODIFF = ("torch", "jax", "tensorflow")
 ALL = (*AUTODIFF, "numpy")
-INSTALLED = tuple(name for name in ALL if find_spec(name))
+# Not every version of one framework shares a process with every version of another.
+ASKED = os.environ.get("FGI_TEST_FRAMEWORKS", ",".join(ALL)).split(",")
+INSTALLED = tuple(name for name in ALL if name in ASKED and find_spec(name))
 INSTALLED_AUTODIFF = tuple(name for name in AUTODIFF if name in INSTALLED)
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")

@@ -192,7 +192,7 @@ SLOPES = [
         "slope: overflow", r"not finite where \|x\| is large: something on the way overflows",
         with_slope(overflowing), fgi.surrogates.FastSigmoid(alpha=1.0),
     ),
-    Fault("slope: cut off", r"wrong in the tails, from \|x\| = 2", with_slope(cut_off), SPIKE),
+    Fault("slope: cut off", r"zero in the tails, from \|x\| = 2", with_slope(cut_off), SPIKE),
     Fault(
         "slope: wrong side", "wrong for negative x alone", with_slope(without_abs),
         fgi.surrogates.FastSigmoid(alpha=1.0),

@@ -439,9 +439,11 @@ fgi is faster. Of {compared} values compared, {wrong} were not f(x). Machine: {m
   `spike.native()` is the same function by the framework's own mechanism, in one word.
 - **You know that x is finite**: a native rule by hand need not look; the tables of
   [the timings](benchmarks.md) have it under *fgi / by hand*.
-- **You only infer**: where the framework knows that it does not differentiate, as PyTorch under
-  `torch.no_grad()`, and elsewhere `with fgi.inference_mode():`, nothing but f is computed, which is
-  the last column.
+- **You only infer**: in eager code only f is computed where the framework knows that it does not
+  differentiate, as PyTorch under `torch.no_grad()`, and inside `with fgi.inference_mode():`.
+  Compiled by `torch.compile`, `jax.jit` or XLA, the value is f alone in any case. Trace a
+  `tf.function` without XLA, or TorchScript, inside `fgi.inference_mode(traced=True)`. That is the
+  last column.
 - **You want the gradient of another function, of every order**: `fgi.bypass(f(x), g(x))`, or
   `through="primitive"`.
 - **You reproduce the paper digit by digit**: `fgi.injection.inject_as_published`. It is NaN at

@@ -1,8 +1,9 @@
 """Forward gradient injection: the definition, and the functions that are made of it.
 
 ``expansion`` is the definition, and the file to read first. ``functions`` has ``inject`` and
-``bypass``, ``custom_jvp`` and ``set_gradients`` the same for several inputs. ``fast`` is what runs
-in place of the definition where a framework has something faster with the same numbers.
+``bypass``; ``custom_jvp`` and ``set_gradients`` are for several inputs. ``fast`` chooses a faster
+path to the same numbers, where the framework has one and nothing can see the difference.
+``inference`` decides where only values are computed. ``docs/paths.md`` says which path runs when.
 """
 
 from .custom_jvp import CustomJVP, custom_jvp

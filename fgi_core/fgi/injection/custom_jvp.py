@@ -48,14 +48,14 @@ def custom_jvp(
     symmetric part of the derivative of ``rule``.
 
     Shapes and dtypes: arguments and results are arrays, or nested tuples, lists and dicts of them;
-    tangents have the shape of what they belong to. An argument that is no real floating array
-    reaches ``f`` and ``rule`` as it is, and its tangent is None. A tangent that ``rule`` returns
-    may be None, which is zero; that of a result that is not floating is not looked at. Where an
-    input is infinite or NaN, ``rule`` sees 0 and the derivative is 0. Where ``rule`` returns a
-    number that is not finite, the value is still that of ``f``; the derivative there is 0 in
-    forward mode and may be NaN in reverse mode.
+    tangents have the shape of the array they belong to. An argument that is not a real floating
+    array reaches ``f`` and ``rule`` unchanged, and its tangent is None. A tangent that ``rule``
+    returns may be None, which is zero; the tangent of a result that is not floating is ignored.
+    Where an input is infinite or NaN, ``rule`` sees 0 and the derivative is 0. Where ``rule``
+    returns a number that is not finite, the value is still that of ``f``; the derivative there is 0
+    in forward mode and may be NaN in reverse mode. This is always the expansion, and no fast path.
 
-    Errors: TypeError where ``f`` or ``rule`` is no function, ``order`` no integer, where no
+    Errors: TypeError where ``f`` or ``rule`` is not a function, ``order`` no integer, where no
     argument is an array, for arrays of two frameworks, and where the tangent is not built as the
     result is or is of another dtype; ValueError for a tangent of another shape, an order below 1.
     """

@@ -7,7 +7,8 @@ than the expansion:
   nothing can see the difference; None where the backend has nothing faster.
 - ``assume_value``: the expansion, whose value a compiler is told, so that it skips computing it.
 
-The tests of the promises run with the fast paths and without.
+The tests of the promises run with the fast paths and without. ``docs/paths.md`` says which path
+runs when.
 """
 
 from __future__ import annotations

@@ -48,17 +48,18 @@ def tangent(x: Array) -> Array:
 def inject(
     x: Array, fx: Array, gdx: Array | float | Callable[[Array], Array], *, order: int = 1
 ) -> Array:
-    """Forward gradient injection: value ``fx``, derivative ``gdx`` with respect to ``x``.
+    """Inject a derivative: return the value ``fx`` with the derivative ``gdx`` by ``x``.
 
         y = sg(fx) + sg(gdx) * (x - sg(x))
 
-    ``gdx`` may be the slope as a function of an array, too. With ``order=k`` the derivatives up to
-    the k-th are then those of its primitive; without, the second is zero.
+    ``gdx`` may also be the slope as a function of an array. With ``order=k`` the derivatives up to
+    the k-th are then those of the integral of the slope; without, the second is zero.
 
     Shapes: ``fx`` has that of ``x``; ``gdx`` too, or is a number or broadcasts to it. Dtypes:
     that of ``x``, real floating; ``fx`` may be bool; the result has dtype and shape of ``x``.
-    Where ``x`` is infinite or NaN the value is ``fx`` and the derivative 0; a slope that is not
-    finite where ``x`` is makes the value NaN.
+    The value is always ``fx``, except that -0.0 may become 0.0 where the slope is negative. Where
+    ``x`` or the slope is infinite or NaN, the derivative is 0. This is always the expansion:
+    ordinary operations of the framework, and no fast path.
 
     Errors: TypeError for what is no real floating array, for arrays of two frameworks, for an order
     without a function; ValueError for shapes that do not fit, for an order below 1.

@@ -1,4 +1,4 @@
-"""When only values are computed: in ``inference_mode``, and where nothing can differentiate."""
+"""Where only values are computed: in ``inference_mode``, and where nothing can differentiate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..backend.protocol import Array, Minimal
 from ..backend.scope import Scope
 
-__all__ = ["frozen_copy", "inference_mode", "mode", "value_only"]
+__all__ = ["frozen_copy", "in_traced_code", "inference_mode", "value_only"]
 
 EAGER, TRACED = "eager", "traced"
 
@@ -16,25 +16,25 @@ _scope: Scope[str | None] = Scope("fgi.inference_mode", None)
 
 
 def inference_mode(*, traced: bool = False) -> AbstractContextManager[None]:
-    """Compute ``f(x)`` alone inside the block, in every framework.
-
-    The mode is for this thread and task. Code that a framework traces and keeps, by
-    ``torch.compile``, ``jax.jit`` or ``tf.function``, does not take notice of it: it keeps its
-    gradient for calls after the block. With ``traced=True`` it does, for a function that is traced
-    to be exported and never trained: its gradient is zero for good.
-
-    PyTorch is asked whether it is differentiating, so that ``torch.no_grad()`` is enough there, and
-    each framework whether it differentiates by the array at hand.
+    """Compute ``f(x)`` alone inside the block, in this thread and asyncio task.
 
         with fgi.inference_mode():
             y = spike(x)
+
+    The mode reaches eager code. Code that a framework traces and keeps ignores it, so that it still
+    has its gradient after the block: ``torch.compile``, ``torch.jit.trace``, ``torch.export``,
+    ``tf.function`` and every transform of JAX. With ``traced=True`` the mode reaches traced code
+    too, for a function that is exported and never trained: its gradient is zero for good.
+
+    Often the mode is not needed. In PyTorch ``torch.no_grad()`` is enough, and no framework
+    computes more than ``f(x)`` where it knows that nothing differentiates by ``x``.
     """
     return _scope.block(TRACED if traced else EAGER)
 
 
-def mode() -> str | None:
-    """``"eager"`` or ``"traced"`` inside the block, None outside."""
-    return _scope.get()
+def in_traced_code() -> bool:
+    """Whether code that is traced here is for inference alone."""
+    return _scope.get() == TRACED
 
 
 def value_only(xp: Minimal, *xs: Array, by_others: bool = False) -> bool:

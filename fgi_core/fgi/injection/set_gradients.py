@@ -1,4 +1,4 @@
-"""``fgi.set_gradients``: a scalar from elsewhere, with the gradients that came along."""
+"""``fgi.set_gradients``: a scalar from elsewhere, with gradients that are known already."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def set_gradients(value: Array, inputs: Any, gradients: Any) -> Array:
 
         y = value + sum_i <gradients_i, x_i - sg(x_i)>
 
-    For what another program has differentiated, a simulator or a solver of your own; what follows
-    goes on by the chain rule: 3 * y has 3 times the gradients. Second derivatives are zero.
+    For a simulator or solver of your own, which computes its gradients itself. The chain rule
+    applies to what follows: 3 * y has 3 times the gradients. Second derivatives are zero.
 
     Shapes and dtypes: ``value`` is a real floating array of shape (). ``inputs`` is an array, or
     nested tuples, lists and dicts of them, and ``gradients`` is built in the same way, each of the

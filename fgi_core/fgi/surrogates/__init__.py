@@ -88,6 +88,11 @@ def _load() -> None:
     module = sys.modules[__name__]
     for name, definition in catalogue().items():
         setattr(module, name, definition)
+    for group in groups():
+        # Values that are defined beside a surrogate, for pickles.
+        for name, found in vars(importlib.import_module(f"{_groups.__name__}.{group}")).items():
+            if isinstance(found, type) and found.__module__ == __name__:
+                setattr(module, name, found)
     module.__all__ = [*catalogue(), "preset", "presets"]  # type: ignore[attr-defined]
 
 

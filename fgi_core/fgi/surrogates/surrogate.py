@@ -40,9 +40,10 @@ class Surrogate(Definition):
     every surrogate takes another one by the keyword ``forward``: one of ``fgi.values``, or any
     function of an array.
 
-    Where ``x`` is infinite or NaN the value is f(x) and the derivative 0. Derivatives beyond the
-    first are zero, unless ``order=k`` asks for them: then the derivatives 1 to k are those of the
-    primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known or not.
+    Where ``x`` or the slope is infinite or NaN the value is f(x), the derivative 0. Derivatives
+    beyond the first are zero, unless ``order=k`` asks for them: then the derivatives 1 to k are
+    those of the primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known
+    or not.
 
     Parameters that are arrays shape the gradient, and ``y`` itself has no derivative by them, those
     in ``learnable`` apart: they are learned from the gradient's own derivative, as that of a loss

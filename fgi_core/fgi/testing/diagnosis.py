@@ -203,6 +203,11 @@ RULES: tuple[Rule, ...] = (
         lambda e: not np.any(e.wrong & (e.x <= 0)),
         "wrong for positive x alone",
     ),
+    (
+        DERIVATIVES,
+        lambda e: _grows(e) and not np.any(e.got[e.wrong & np.isfinite(e.x)]),
+        "zero in the tails, from |x| = {least:.6g}: cut off, or not finite, which counts as 0",
+    ),
     (("value", *DERIVATIVES), _grows, "wrong in the tails, from |x| = {least:.6g}"),
     (("value",), lambda e: True, "another value than that of the definition"),
     (DERIVATIVES, lambda e: True, "another slope than that of the definition"),

@@ -14,7 +14,7 @@ from ..backend.dispatch import backend_of, chosen_backend, namespace
 from ..backend.members import missing
 from ..backend.protocol import Array
 from ..backend.trees import leaves, rebuilt
-from ..injection.inference import TRACED, mode
+from ..injection.inference import in_traced_code
 
 if TYPE_CHECKING:
     from ..backend.protocol import Autodiff
@@ -137,8 +137,7 @@ def vmap(f: Callable[..., Any], /) -> Callable[..., Any]:
 def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     """``torch.compile``, ``jax.jit`` or ``tf.function``, whichever the arguments ask for.
 
-    Traces again after ``set_backend``, ``use_backend`` and ``inference_mode(traced=True)``, in
-    every framework.
+    Traces again after ``set_backend``, ``use_backend`` and ``inference_mode(traced=True)``.
     Errors: TypeError for arrays that no framework compiles.
     """
     compiled: dict[Any, Callable[..., Any]] = {}
@@ -147,7 +146,7 @@ def compile(f: Callable[..., Any], /) -> Callable[..., Any]:
     def call(*args: Any, **named: Any) -> Any:
         backend = _backend("fgi.compile", args, named)
         chosen = chosen_backend()
-        state = (backend.name, isinstance(chosen, str), mode() == TRACED)
+        state = (backend.name, isinstance(chosen, str), in_traced_code())
         if state not in compiled:
             # A function of its own for each state: jax.jit shares traces by the identity of f.
             compiled[state] = backend.compile(lambda *args, **named: f(*args, **named))
