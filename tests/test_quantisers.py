@@ -6,6 +6,7 @@ import fnmatch
 import itertools
 import json
 import pickle
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -411,6 +412,54 @@ def test_bit_shift_decay(framework: str) -> None:
     np.testing.assert_array_equal(y, [-6, 0.75, 0, INF, -INF])
 
 
+@every_dtype
+@every_framework
+def test_bit_shift_decay_is_rounded_once(framework: str, dtype: str) -> None:
+    """By Python's fractions, compiled too: x / 2^shift may be subnormal where x is not."""
+    kind = numpy_dtype(dtype)
+    info = ml_dtypes.finfo(kind)
+    tiny, largest = float(info.smallest_normal), float(info.max)
+    sizes = [1.5, 0.3, 17.25, 1.2 * tiny, 3 * tiny, 12.7 * tiny, 99 * tiny, largest, 0.7 * largest]
+    with np.errstate(all="ignore"):
+        x = np.array([*sizes, *np.negative(sizes)]).astype(kind)
+    for shift in (1, 4, 12, 24):
+        wide = np.float64 if dtype == "float64" else np.float32
+        exact = [Fraction(float(v)) * (1 - Fraction(1, 2**shift)) for v in x]
+        # A fraction becomes float64 by one rounding; in 16 bits float32 is rounded once more.
+        expected = np.array([float(v) for v in exact]).astype(wide).astype(kind)
+        decay = values.BitShiftDecay(shift)
+        runs = {"eager": decay}
+        if framework in INSTALLED_AUTODIFF and shift == 4:
+            runs["compiled"] = fgi.compile(decay)
+        for how, run in runs.items():
+            got = to_numpy(framework, run(to_framework(framework, x)))
+            keep = np.abs(expected.astype(np.float64)) >= max(tiny, np.finfo("float32").tiny)
+            np.testing.assert_array_equal(got[keep], expected[keep], err_msg=f"{how}, {shift}")
+
+
+@pytest.mark.parametrize("how", ["eager", "compiled", "XLA"])
+@every_autodiff
+def test_a_fake_quantised_zero_is_positive(framework: str, how: str) -> None:
+    """As the integer 0, whose sign no integer network knows; -0.3 is rounded to -0.0."""
+    if how == "XLA" and framework != "tensorflow":
+        pytest.skip("JAX compiles by XLA anyway, and PyTorch does not")
+    x = np.array([-0.3, -0.0, 0.0, 0.3, -0.5, -0.75, 1e-30, -1e-30])
+    for ties in ("even", "up"):
+        for zero_point in (0.0, 3.0):
+            spike = FakeQuantize(1.0, zero_point, -8, 7, ties=ties)
+            run: Any = spike
+            if how == "compiled":
+                run = fgi.compile(spike)
+            elif how == "XLA":
+                import tensorflow as tf
+
+                run = tf.function(spike, jit_compile=True)
+            y = to_numpy(framework, run(to_framework(framework, x)))
+            expected = [0, 0, 0, 0, 0, -1, 0, 0]
+            np.testing.assert_array_equal(y, expected)
+            np.testing.assert_array_equal(np.signbit(y), np.array(expected) < 0)
+
+
 @every_autodiff
 def test_a_quantised_activation(framework: str) -> None:
     """The value is rounded, the gradient that of the activation."""
@@ -524,6 +573,31 @@ def test_magnitude_aware_sign(framework: str, dtype: str) -> None:
             assert y.dtype == dx.dtype == numpy_dtype(dtype)
             np.testing.assert_allclose(y.astype(float), mean * sign, rtol=2 * eps)
             np.testing.assert_allclose(dx.astype(float), u * mean * passes, rtol=2 * eps)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+@every_autodiff
+def test_the_mean_of_weights_whose_sum_overflows(framework: str, dtype: str) -> None:
+    kind = numpy_dtype(dtype)
+    top = 3e38 if dtype != "float64" else 1.7e308
+    x = np.array([[top, top, 1, -top]]).astype(kind)
+    u = np.array([[2.0, -1.0, 4.0, 0.5]])
+    sign = np.array([[1, 1, 1, -1]])
+    mean = 0.75 * float(x[0, 0])
+    eps = float(ml_dtypes.finfo(kind).eps)
+    for axis in (None, 1, (0, 1)):
+        f = lambda x, axis=axis: tensorwise.magnitude_aware_sign(x, axis, INF)  # noqa: E731
+        y, dx = vjp(framework, f, array(u, dtype), x)
+        np.testing.assert_allclose(y.astype(float), mean * sign, rtol=2 * eps)
+        with np.errstate(over="ignore"):  # of the gradients some are too large
+            expected = (u.astype(kind) * kind.type(mean)).astype(float)
+        np.testing.assert_allclose(dx.astype(float), expected, rtol=2 * eps)
+        with fgi.inference_mode():
+            y = to_numpy(framework, f(to_framework(framework, x)))
+        np.testing.assert_allclose(y.astype(float), mean * sign, rtol=2 * eps)
+        y, _ = vjp(framework, lambda x, a=axis: tensorwise.ternary_weight(x, a), array(u, dtype), x)
+        # The threshold, 0.7 times the mean, is below all but 1.
+        np.testing.assert_allclose(y.astype(float), x[0, 0] * [[1, 1, 0, -1]], rtol=4 * eps)
 
 
 @every_dtype

@@ -150,6 +150,7 @@ class Slope:
     def __init__(self, spike: Any, dtype: np.dtype[Any], left: str = "g'(x)") -> None:
         self.exact, self.dtype, self.left = Exact(spike), dtype, left
         places = [spike.parameters.get(name, 0.0) for name in ("mu", "threshold")]
+        self.half = mpf(spike.parameters.get("threshold", 0.0)) / 2
         self.place = max(abs(mpf(place)) for place in places)
         self.peak = max(abs(self.at(x)) for x in (-1, 0, 0.5, 1, self.place))
         self.peak = max(self.peak, mpf(1))
@@ -161,7 +162,14 @@ class Slope:
         """The least and the largest exact slope within so many ulp of x."""
         x = mpf(float(x))
         step = ulp(max(abs(x), self.place), self.dtype) / 2
-        found = [self.at(x + k * step) for k in range(-2 * points, 2 * points + 1)]
+        places = [x + k * step for k in range(-2 * points, 2 * points + 1)]
+        if self.half and points:
+            # What repeats with each threshold has its extremes at the halves.
+            with mp.workdps(50 + max(0, int(mp.mag(x) * 0.302))):
+                n = mp.nint(x / self.half)
+                halves = [(n + k) * self.half for k in (-1, 0, 1)]
+            places += [half for half in halves if places[0] <= half <= places[-1]]
+        found = [self.at(place) for place in places]
         return min(found), max(found)
 
     def error(self, x: Any, got: Any, points: int) -> float:

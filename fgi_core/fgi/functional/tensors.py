@@ -65,7 +65,7 @@ def magnitude_aware_sign(x: Array, axis: Axis = None, clip: float = 1.0) -> Arra
     """
     caller = "fgi.functional.magnitude_aware_sign"
     xp = floating_backend(caller, x)
-    scale = xp.astype(_over(xp.mean, _wide(xp, abs(xp.stop_gradient(x))), axis), x.dtype)
+    scale = xp.astype(_mean(xp, _wide(xp, abs(xp.stop_gradient(x))), axis), x.dtype)
     return inject(x, scale * binary(x), scale * _window(caller, x, clip))
 
 
@@ -90,13 +90,13 @@ def ternary_weight(
     xp = floating_backend(caller, x)
     wide = _wide(xp, xp.stop_gradient(x))
     magnitude = abs(wide)
-    threshold = 0.7 * _over(xp.mean, magnitude, axis)
+    threshold = 0.7 * _mean(xp, magnitude, axis)
     level = Ternary(threshold).evaluate(xp, wide)
     if scaled:
         large = xp.step(magnitude, threshold, at_zero=1)
         # The ratio of two means: how many there are in all does not matter.
         share = _over(xp.mean, large, axis)
-        total = _over(xp.mean, xp.where(magnitude >= threshold, magnitude, 0.0), axis)
+        total = _mean(xp, xp.where(magnitude >= threshold, magnitude, 0.0), axis)
         level = level * (total / xp.where(share == 0, 1.0, share))
     return inject(x, xp.astype(level, x.dtype), _window(caller, x, clip))
 
@@ -142,6 +142,13 @@ def _window(caller: str, x: Array, clip: float) -> Array:
 
 def _wide(xp: Backend, x: Array) -> Array:
     return xp.astype(x, xp.float32) if x.dtype in xp.half else x
+
+
+def _mean(xp: Backend, x: Array, axis: Axis) -> Array:
+    """The mean of numbers >= 0, also where their sum overflows."""
+    mean = _over(xp.mean, x, axis)
+    small = _over(xp.mean, x * 2.0**-64, axis)
+    return xp.where(mean == math.inf, small * 2.0**64, mean)
 
 
 def _over(reduce: Callable[..., Array], x: Array, axis: Axis) -> Array:

@@ -42,7 +42,8 @@ class Surrogate(Definition):
 
     Where ``x`` is infinite or NaN the value is f(x) and the derivative 0. Derivatives beyond the
     first are zero, unless ``order=k`` asks for them: then the derivatives 1 to k are those of the
-    primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known or not.
+    primitive, by (k + 1) // 2 evaluations of the slope, whether the primitive is known or not. Where
+    the slope has a kink or a jump, all beyond the first are zero.
 
     Parameters that are arrays shape the gradient, and ``y`` itself has no derivative by them, those
     in ``learnable`` apart: they are learned from the gradient's own derivative, as that of a loss

@@ -10,15 +10,18 @@ from ..parameters import Number, is_number
 __all__ = [
     "bell",
     "clip",
+    "held",
     "log_of",
     "logistic",
     "logistic_slope",
     "minus_abs",
     "over",
+    "product",
     "scaled",
     "shifted",
     "sin_turns",
     "squared",
+    "straight",
 ]
 
 
@@ -56,6 +59,34 @@ def shifted(x: Array, by: Number) -> Array:
     return x if isinstance(by, float) and by == 0 else x - by
 
 
+def product(xp: Backend, factor: Number, x: Array) -> tuple[Array, Array]:
+    """factor x, rounded, and what rounding has taken from it; without a derivative of the latter.
+
+    Both are split into halves, whose products are exact.
+    Source: Dekker 1971 (doi:10.1007/BF01397083).
+    """
+    digits = round(1 - math.log2(float(xp.finfo(x.dtype).eps)))
+    a = factor if is_number(factor) else xp.stop_gradient(factor)
+    b = xp.stop_gradient(x)
+    a1, a2 = _halves(a, 53 if is_number(a) else digits, digits // 2)
+    b1, b2 = _halves(b, digits, digits // 2)
+    high = factor * x
+    # As a selection: a product may be fused into the sums that it enters, and is not rounded then.
+    high = xp.where(high == high, high, x)
+    c = xp.stop_gradient(high)
+    low = (((a1 * b1 - c) + a1 * b2) + a2 * b1) + a2 * b2
+    return high, xp.where(abs(low) <= abs(c), low, 0.0)  # not where one overflows
+
+
+def _halves(x: Number, digits: int, first: int) -> tuple[Number, Number]:
+    """The first binary digits of a number that has so many, and the rest."""
+    scale = 2.0 ** (digits - first)
+    small = x * (0.5 / scale)  # so that nothing overflows
+    large = small * (scale + 1)
+    head = (large - (large - small)) * (2 * scale)
+    return head, x - head
+
+
 def log_of(xp: Backend, parameter: Number) -> Number:
     """Its logarithm, of a number > 0 or of an array."""
     return math.log(parameter) if is_number(parameter) else xp.log(parameter)
@@ -75,8 +106,22 @@ def logistic_slope(xp: Backend, z: Array, *, differentiable: bool = True) -> Arr
 
 
 def minus_abs(xp: Backend, x: Array) -> Array:
-    """-|x|, with derivative -1 at 0, where that of abs is 0 in PyTorch and TensorFlow."""
+    """-|x|, with derivative -1 at 0: for functions of |x| that are smooth there.
+
+    Where they have a kink, ``xp.abs`` is right, whose derivative at 0 is 0.
+    """
     return xp.where(x < 0, x, -x)
+
+
+def held(xp: Backend, x: Array, kink: Array) -> Array:
+    """``x``, without a derivative at a kink: a slope counts as constant there."""
+    return xp.where(kink, xp.stop_gradient(x), x)
+
+
+def straight(xp: Backend, x: Array, kink: Array) -> Array:
+    """0, with derivative 1 at a kink: times the slope, what is left of a primitive there."""
+    x = xp.where(kink, x, 0.0)
+    return x - xp.stop_gradient(x)
 
 
 def sin_turns(xp: Backend, t: Array) -> Array:

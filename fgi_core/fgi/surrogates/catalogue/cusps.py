@@ -6,7 +6,7 @@ import math
 
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, is_number, number, positive
-from ...values.formulas import log_of, minus_abs, over, scaled, shifted
+from ...values.formulas import log_of, over, scaled, shifted, straight
 from ...values.steps import GradedSpike, Heaviside, SpikeCount, spike_at_zero
 from ..surrogate import Surrogate
 
@@ -71,13 +71,14 @@ class Exponential(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        z = abs(shifted(x, self.mu))
+        z = xp.abs(shifted(x, self.mu))
         return scaled(self.height, xp.exp(over(-z, self.tau)))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = x - self.mu
-        tail = xp.exp(minus_abs(xp, z) / self.tau)
-        return self.height * self.tau * xp.where(z < 0, tail, 2 - tail)
+        tail = xp.exp(-xp.abs(z) / self.tau)
+        side = xp.where(z < 0, tail, 2 - tail)
+        return self.height * (self.tau * side + straight(xp, z, z == 0))
 
 
 class OneSidedExponential(Surrogate):
@@ -152,12 +153,13 @@ class FastSigmoid(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        r = xp.reciprocal(1 + scaled(self.alpha, abs(x)))
+        r = xp.reciprocal(1 + scaled(self.alpha, xp.abs(x)))
         return scaled(self.height, r * r)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        tail = 1 / (1 - self.alpha * minus_abs(xp, x))
-        return self.height / self.alpha * xp.where(x < 0, tail, 2 - tail)
+        tail = 1 / (1 + self.alpha * xp.abs(x))
+        side = xp.where(x < 0, tail, 2 - tail)
+        return self.height * (side / self.alpha + straight(xp, x, x == 0))
 
 
 class OneSidedFastSigmoid(Surrogate):
@@ -203,7 +205,7 @@ class SparseFastSigmoid(Surrogate):
     presets = {"snntorch.SFS": lambda slope=25, B=1: SparseFastSigmoid(slope, B)}
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        r = xp.reciprocal(1 + scaled(self.alpha, abs(x)))
+        r = xp.reciprocal(1 + scaled(self.alpha, xp.abs(x)))
         return xp.where(x > self.bound, scaled(self.height, r * r), 0.0)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
@@ -211,8 +213,8 @@ class SparseFastSigmoid(Surrogate):
         # F does not rise any more, and alpha x may overflow.
         far = 2.0**80 / self.alpha
         z = xp.where(abs(x) < far, x, far)
-        qz, qb = 1 + self.alpha * abs(z), 1 + self.alpha * abs(self.bound)
-        rise = xp.where(z * self.bound < 0, z / qz - self.bound / qb, (z - self.bound) / qz / qb)
+        qz, qb = 1 + self.alpha * xp.abs(z), 1 + self.alpha * abs(self.bound)
+        rise = xp.where(z * self.bound <= 0, z / qz - self.bound / qb, (z - self.bound) / qz / qb)
         return self.height * xp.where(x > self.bound, rise, 0.0)
 
 
@@ -240,15 +242,16 @@ class Reciprocal(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return scaled(self.height, xp.reciprocal(1 + scaled(self.alpha, abs(x))))
+        return scaled(self.height, xp.reciprocal(1 + scaled(self.alpha, xp.abs(x))))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        size = -minus_abs(xp, x)
+        size = xp.abs(x)
         z = self.alpha * size
         near = z < math.sqrt(float(xp.finfo(x.dtype).max))
         far = xp.log(xp.where(near, 1.0, size)) + log_of(xp, self.alpha)
         tail = xp.where(near, xp.log1p(xp.where(near, z, 0.0)), far)
-        return self.height / self.alpha * xp.where(x < 0, -tail, tail)
+        side = xp.where(x < 0, -tail, tail)
+        return self.height * (side / self.alpha + straight(xp, x, x == 0))
 
 
 class QPseudoSpike(Surrogate, name="q_pseudo_spike"):
@@ -282,16 +285,24 @@ class QPseudoSpike(Surrogate, name="q_pseudo_spike"):
                 f"alpha + offset > 0, that is alpha > {-self.offset:g}"
             )
 
+    def _power(self, xp: Backend, x: Array, exponent: Number) -> Array:
+        """(1 + 2 / (alpha + offset) |x|)^exponent."""
+        q = 2 / (self.alpha + self.offset) * xp.abs(x)
+        q = xp.minimum(q, float(xp.finfo(x.dtype).max))
+        base = 1 + q
+        # The sum is rounded, and the power multiplies that by the exponent: it is put back.
+        lost = (q - (base - 1)) / base
+        return xp.pow(base, exponent) * (1 + exponent * lost)
+
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        return xp.pow(1 + 2 / (self.alpha + self.offset) * abs(x), -self.alpha)
+        return self._power(xp, x, -self.alpha)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         if is_number(self.alpha) and self.alpha <= 1:
             raise TypeError(f"QPseudoSpike: alpha is {self.alpha}; expected > 1 for a primitive")
         area = (self.alpha + self.offset) / (2 * (self.alpha - 1))
-        q = 1 - 2 / (self.alpha + self.offset) * minus_abs(xp, x)
-        tail = xp.pow(q, 1 - self.alpha)
-        return area * xp.where(x < 0, tail, 2 - tail)
+        tail = self._power(xp, x, 1 - self.alpha)
+        return area * xp.where(x < 0, tail, 2 - tail) + straight(xp, x, x == 0)
 
 
 class FakeNumericalGradient(Surrogate):
@@ -313,12 +324,12 @@ class FakeNumericalGradient(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        z = self.alpha * abs(x)
-        return self.alpha / xp.where(z < 1, 1.0, z)
+        z = self.alpha * xp.abs(x)
+        return self.alpha / xp.where(z <= 1, 1.0, z)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = self.alpha * x
-        size = -minus_abs(xp, x)
-        near = abs(z) < 1
+        size = xp.abs(x)
+        near = size * self.alpha <= 1
         far = 1 + (xp.log(xp.where(near, 1 / self.alpha, size)) + log_of(xp, self.alpha))
         return xp.where(near, z, xp.where(x < 0, -far, far))

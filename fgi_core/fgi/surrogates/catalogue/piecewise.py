@@ -7,7 +7,7 @@ import math
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, choice, number, positive, unit
 from ...values.chance import Bernoulli, Logistic, StochasticRound, StochasticTernary
-from ...values.formulas import logistic, logistic_slope, minus_abs, over, scaled
+from ...values.formulas import held, logistic, logistic_slope, over, scaled, straight
 from ...values.rounding import Ceil, Floor, KBit, MidRise, PowerOfTwo, Quantize, Round, Truncate
 from ...values.shapes import Absolute, Clip
 from ...values.steps import Heaviside, Sign, Ternary, binary, sign, spike_at_zero
@@ -277,15 +277,18 @@ class Triangle(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        u_ = 1 - over(abs(x), self.width)
-        return scaled(self.height, xp.maximum(u_, 0.0))
+        u_ = 1 - over(xp.abs(x), self.width)
+        # At its ends, too, the derivative is 0: a maximum has half of it.
+        top = xp.where(u_ > 0, u_, 0.0) if self._slope_differentiated else xp.maximum(u_, 0.0)
+        return scaled(self.height, top)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # Left of 0 it is u^2 / 2, right of 0 the whole triangle less the same.
-        side = 1 + minus_abs(xp, x) / self.width
-        side = xp.maximum(side, xp.zeros_like(side))
+        side = 1 - xp.abs(x) / self.width
+        side = xp.where(side > 0, side, 0.0)
         half = side * side / 2
-        return self.height * self.width * xp.where(x < 0, half, 1 - half)
+        area = xp.where(x < 0, half, 1 - half)
+        return self.height * (self.width * area + straight(xp, x, x == 0))
 
 
 class PiecewiseLeakyReLU(Surrogate, name="piecewise_leaky_relu"):
@@ -429,10 +432,11 @@ class S2NN(Surrogate, name="s2nn"):
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         below = self.alpha * logistic_slope(xp, self.alpha * x)
-        return xp.where(x < 0, below, self.beta / (1 + xp.where(x < 0, 0.0, x)))
+        return xp.where(x < 0, below, self.beta / (1 + xp.where(x > 0, x, 0.0)))
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        above = self.beta * xp.log1p(xp.where(x < 0, 0.0, x)) + 0.5
+        tail = xp.log1p(xp.where(x > 0, x, 0.0)) + straight(xp, x, x == 0)
+        above = self.beta * tail + 0.5
         return xp.where(x < 0, logistic(xp, self.alpha * x), above)
 
 
@@ -456,8 +460,8 @@ class HardTanhSpike(Surrogate):
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         z = self.beta * x
-        ramp = 1 + xp.where(z < -1, -1.0, xp.where(z > 1, 0.0, z))
-        return xp.where(z > 1, 2 * x, ramp * ramp / (2 * self.beta))
+        ramp = 1 + xp.where(z <= -1, -1.0, xp.where(z >= 1, 0.0, z))
+        return xp.where(z >= 1, 2 * x, ramp * ramp / (2 * self.beta))
 
 
 class Proportional(Surrogate):
@@ -477,8 +481,14 @@ class Proportional(Surrogate):
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         above = xp.step(x, 0)
+        if self._slope_differentiated:
+            x = self._held(xp, x)
         return (above + (1 - above) * self.leak) * x
 
+    def _held(self, xp: Backend, x: Array) -> Array:
+        straight = isinstance(self.leak, float) and self.leak == 1
+        return x if straight else held(xp, x, x == 0)
+
     def antiderivative(self, xp: Backend, x: Array) -> Array:
-        above = xp.step(x, 0)
+        above, x = xp.step(x, 0), self._held(xp, x)
         return (above + (1 - above) * self.leak) * (x / 2) * x

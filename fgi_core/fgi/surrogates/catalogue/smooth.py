@@ -13,6 +13,7 @@ from ...values.formulas import (
     log_of,
     logistic,
     logistic_slope,
+    minus_abs,
     scaled,
     shifted,
     sin_turns,
@@ -310,8 +311,10 @@ class Circular(Surrogate):
         # 1 - |z| / r without the cancellation; left of 0 that is the primitive, right of 0 two
         # less it.
         z = xp.where(x < 0, -x, x) / self.alpha
+        near = z < math.sqrt(float(xp.finfo(x.dtype).max)) / 2
+        z = xp.where(near, z, 0.0)
         r = xp.sqrt(1 + z * z)
-        tail = 1 / (r * (r + z))
+        tail = xp.where(near, 1 / (r * (r + z)), 0.0)
         return self.height * self.alpha * xp.where(x < 0, tail, 2 - tail)
 
 
@@ -413,10 +416,13 @@ class ExponentialEscape(Surrogate):
 
     def _exponential(self, xp: Backend, x: Array, factor: Number) -> Array:
         """factor * exp(x / width), or the largest number."""
+        # In two halves, as the exponential may be infinite where its product with the factor is not;
+        # and the logarithm of the factor, in the exponent, would be rounded with it.
         largest = float(xp.finfo(x.dtype).max)
-        exponent = x / self.width + log_of(xp, factor)
-        inside = exponent < math.log(largest)
-        return xp.where(inside, xp.exp(xp.where(inside, exponent, 0.0)), largest)
+        half = x / (2 * self.width)
+        inside = half < (math.log(largest) - log_of(xp, factor)) / 2
+        e = xp.exp(xp.where(inside, half, 0.0))
+        return xp.where(inside, factor * e * e, largest)
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         return self._exponential(xp, x, self.rate / self.width)
@@ -452,7 +458,7 @@ class SwishSign(Surrogate):
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         # With e = exp(-|z|): tanh and cosh overflow, or are approximated, where e is exact.
-        z = abs(self.beta * x)
+        z = -minus_abs(xp, self.beta * x)
         z = xp.where(z < 1e4, z, 1e4)  # 0 beyond, and not 0 * inf
         e = xp.exp(-z)
         w = e / (1 + e)

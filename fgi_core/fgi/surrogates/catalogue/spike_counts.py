@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, number, positive
-from ...values.formulas import clip, minus_abs
+from ...values.formulas import clip, held, straight
 from ...values.steps import Heaviside, SpikeCount
 from ..surrogate import Surrogate
 
@@ -90,21 +90,40 @@ class PeriodicExponential(Surrogate):
         return SpikeCount(self.threshold, self.maximum).evaluate(xp, x)
 
     def _nearest(self, xp: Backend, x: Array) -> Array:
-        return clip(xp, xp.round(x / self.threshold), 1.0, self.maximum)
+        n = xp.maximum(xp.round(x / self.threshold), 1.0)
+        return n if self._endless else xp.minimum(n, self.maximum)
+
+    @property
+    def _endless(self) -> bool:
+        return isinstance(self.maximum, float) and self.maximum == math.inf
+
+    def _between(self, x: Array) -> Array:
+        """Where each half of a threshold is a kink."""
+        above = x > self.threshold
+        return above if self._endless else above & (x < self.maximum * self.threshold)
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        d = x - self._nearest(xp, x) * self.threshold
-        return xp.exp(-abs(d) / self.width) / self.threshold
+        d = xp.abs(x - self._nearest(xp, x) * self.threshold)
+        if self._slope_differentiated:
+            d = held(xp, d, (d >= self.threshold / 2) & self._between(x))
+        # Of a large x the quotient may round to the next but one: half a threshold is the most
+        # between two multiples. Before the first and after the last there is no bound.
+        most = xp.maximum(2 * self.threshold - 2 * x, self.threshold / 2)
+        if not self._endless:
+            most = xp.maximum(2 * x - 2 * self.maximum * self.threshold, most)
+        return xp.exp(-xp.minimum(d, most) / self.width) / self.threshold
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # The tail up to the threshold, the whole peaks below, and the part of the nearest.
         n = self._nearest(xp, x)
         d = x - n * self.threshold
-        tail = xp.exp(minus_abs(xp, d) / self.width)
+        kink = (d == 0) | ((abs(d) == self.threshold / 2) & self._between(x))
+        tail = xp.exp(-xp.abs(held(xp, d, kink)) / self.width)
         period = xp.exp(-self.threshold / (2 * self.width) * xp.ones_like(x))
         part = xp.where(d < 0, tail, 2 - tail)
         area = self.width / self.threshold
-        return (n - 1) * (2 * area * (1 - period)) + area * part
+        peaks = (n - 1) * (2 * area * (1 - period)) + area * part
+        return peaks + tail / self.threshold * straight(xp, d, kink)
 
     def partials(self, xp: Backend, x: Array) -> Mapping[str, Array]:
         return {"threshold": -x / self.threshold * self.slope(xp, x)}
@@ -155,19 +174,25 @@ class SawtoothExponential(Surrogate):
         # Whole thresholds are taken off x, where that is exact, and not off a quotient, which may
         # overflow; and the half after that, as it would be lost in a large x.
         r = xp.remainder(x, self.threshold)
+        if self._slope_differentiated:
+            r = held(xp, r, r == self.threshold / 2)
         above = 2 * xp.where(r < self.threshold / 2, r, r - self.threshold)
         d = xp.where(x > self.threshold, above, x - self.threshold)
-        return self.height * xp.exp(-abs(d) / self.width)
+        return self.height * xp.exp(-xp.abs(d) / self.width)
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         # As of PeriodicExponential; above the threshold the peaks are half as wide.
         n = clip(xp, xp.round(x / self.threshold), 1.0, math.inf)
         r = x - n * self.threshold
-        first = xp.exp(xp.where(x > self.threshold, 0.0, x - self.threshold) / self.width)
-        half = xp.exp(2 * minus_abs(xp, xp.where(x > self.threshold, r, 0.0)) / self.width)
+        below, above = x < self.threshold, x > self.threshold
+        first = xp.exp(xp.where(below, x - self.threshold, 0.0) / self.width)
+        kink = ((r == 0) | (abs(r) == self.threshold / 2)) & (x >= self.threshold)
+        distance = xp.abs(held(xp, xp.where(above, r, 0.0), kink))
+        half = xp.exp(-2 * distance / self.width)
         period = xp.exp(-self.threshold / self.width * xp.ones_like(x))
         part = xp.where(r < 0, half - 1, 1 - half) / 2
-        return self.height * self.width * (first + (n - 1) * (1 - period) + part)
+        area = self.width * (first + (n - 1) * (1 - period) + part)
+        return self.height * (area + half * straight(xp, r, kink))
 
 
 class PeriodicFastSigmoid(Surrogate):
@@ -191,11 +216,16 @@ class PeriodicFastSigmoid(Surrogate):
         return clip(xp, xp.round(x + 0.5), 0.0, self.maximum)
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
-        q = 1 + self.beta * abs(x - clip(xp, xp.round(x), 0.0, math.inf))
+        d = xp.abs(x - clip(xp, xp.round(x), 0.0, math.inf))
+        if self._slope_differentiated:
+            d = held(xp, d, (d == 0.5) & (x > 0))
+        q = 1 + self.beta * d
         return 1 / q / q
 
     def antiderivative(self, xp: Backend, x: Array) -> Array:
         n = clip(xp, xp.round(x), 0.0, math.inf)
-        tail = 1 / (1 - self.beta * minus_abs(xp, x - n))
-        part = xp.where(x < n, tail, 2 - tail) / self.beta
-        return part + n / (1 + self.beta / 2)
+        d = x - n
+        kink = (d == 0) | ((abs(d) == 0.5) & (x > 0))
+        tail = 1 / (1 + self.beta * xp.abs(held(xp, d, kink)))
+        part = xp.where(d < 0, tail, 2 - tail) / self.beta
+        return part + n / (1 + self.beta / 2) + tail * tail * straight(xp, d, kink)

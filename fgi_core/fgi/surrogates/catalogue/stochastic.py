@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...backend.protocol import Array, Backend
 from ...parameters import Number, number, positive, unit
 from ...values.chance import Bernoulli, Logistic
-from ...values.formulas import logistic, minus_abs, sin_turns
+from ...values.formulas import logistic, minus_abs, product, sin_turns
 from ...values.value import Value
 from ..surrogate import Surrogate
 
@@ -104,8 +104,15 @@ class RefractorySigmoid(Surrogate):
     }
 
     def slope(self, xp: Backend, x: Array, *u: Array) -> Array:
+        # Where the wave falls as fast as the exponential rises, the rounding of either shows: both
+        # are computed of the same v, with twice the digits.
         v = x - self.threshold
-        # Whole periods are taken off v, where that is exact, and not off the angle.
-        turn = self.threshold * xp.remainder(v, 1 / self.threshold)
-        wave = sin_turns(xp, 0.25 - abs(xp.where(turn > 0.5, turn - 1, turn)))
-        return xp.where(wave > 0, wave, 0.0) * logistic(xp, self.alpha * v)
+        turns, rest = product(xp, self.threshold, v)
+        f = turns - xp.round(turns)
+        f = xp.where(f == f, f, 0.0)  # inf - inf: so many turns are whole
+        rest = rest - xp.round(rest)
+        wave = sin_turns(xp, xp.where(f < 0, (0.25 + f) + rest, (0.25 - f) - rest))
+        z, low = product(xp, self.alpha, v)
+        e = xp.exp(minus_abs(xp, z))
+        e = e + e * xp.where(z < 0, low, -low)
+        return xp.where(wave > 0, wave, 0.0) * (xp.where(z < 0, e, 1.0) / (1 + e))
