@@ -14,22 +14,17 @@ import tensorflow as tf
 __all__ = ["compiled_by_xla", "followed_by_accumulator", "seen_by_tape"]
 
 PRIVATE = {
-    "tapes": ("gradients_util", "PossibleTapeGradientTypes"),
-    "no_tape": ("gradients_util", "POSSIBLE_GRADIENT_TYPES_NONE"),
-    "xla": ("control_flow_util", "GraphOrParentsInXlaContext"),
-    "tangents": ("forwardprop_util", "pack_tangents"),
-}
-FOLDERS = {
-    "gradients_util": "tensorflow.python.ops",
-    "control_flow_util": "tensorflow.python.ops",
-    "forwardprop_util": "tensorflow.python.eager",
+    "tapes": ("tensorflow.python.ops.gradients_util", "PossibleTapeGradientTypes"),
+    "no_tape": ("tensorflow.python.ops.gradients_util", "POSSIBLE_GRADIENT_TYPES_NONE"),
+    "xla": ("tensorflow.python.ops.control_flow_util", "GraphOrParentsInXlaContext"),
+    "tangents": ("tensorflow.python.eager.forwardprop_util", "pack_tangents"),
 }
 
 
 def _found(module: str, name: str) -> Any:
     """The name; None where this version lacks it."""
     try:
-        return getattr(import_module(f"{FOLDERS[module]}.{module}"), name, None)
+        return getattr(import_module(module), name, None)
     except ImportError:
         return None
 

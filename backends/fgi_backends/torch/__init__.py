@@ -12,7 +12,7 @@ from ..defaults import double_precision as double_precision
 from ..moved import keep_old_names
 from .fast import assume_value as assume_value, first_order as first_order
 from .native import mechanisms as mechanisms
-from .private import in_forward_mode, in_jit_trace, is_plain_eager
+from .private import in_forward_mode, is_plain_eager
 from .scan import compiles_loops as compiles_loops, for_many_rows as for_many_rows, scan as scan
 from .torchscript import bypass as bypass, inject as inject
 from .transforms import (
@@ -54,13 +54,13 @@ def may_differentiate(*xs: Tensor) -> bool:
     ``torch.jit.trace`` checks its trace by a second one under ``no_grad``, which must not differ.
     """
     if not torch.is_grad_enabled():
-        return in_forward_mode() or in_jit_trace()
+        return in_forward_mode() or torch.jit.is_tracing()
     return len(xs) == 0 or any(x.requires_grad or not is_plain_eager(x) for x in xs)
 
 
 def is_traced(*xs: Tensor) -> bool:
     """Whether a compiler keeps what is computed here."""
-    return torch.compiler.is_compiling() or in_jit_trace()
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def copied(x: Tensor, /) -> Tensor:
@@ -80,7 +80,7 @@ def sign(x: Tensor, /) -> Tensor:
 
 def same_shape(x: Tensor, y: Tensor, /) -> bool:
     # Under torch.jit.trace sizes are tensors, and comparing them is a warning.
-    return in_jit_trace() or x.shape == y.shape
+    return torch.jit.is_tracing() or x.shape == y.shape
 
 
 def dtype(name: str, /) -> torch.dtype:

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint as recomputed
 
+from .private import pytree
 from .transforms import on_tape, with_own_code
 
 __all__ = ["compiles_loops", "for_many_rows", "scan"]
@@ -38,14 +38,14 @@ def scan(
     """A Python loop; of a step behind ``fgi.compile``, over graphs of ``unroll`` steps."""
     several = _segment if segmented else _steps
     uncompiled = getattr(step, "uncompiled", None)
-    leaves, structure = pytree.tree_flatten(xs)
+    leaves, structure = pytree().tree_flatten(xs)
     if not on_tape():
         # Neither compiled functions nor hooks for what is saved work there.
         return several(uncompiled or step, carry, leaves, structure)
     if checkpoint is not None:
 
         def segment(carry: Any, *leaves: Tensor) -> tuple[Any, Any]:
-            part = pytree.tree_unflatten(list(leaves), structure)
+            part = pytree().tree_unflatten(list(leaves), structure)
             return scan(step, carry, part, unroll=unroll, checkpoint=None, segmented=segmented)
 
         def again(carry: Any, leaves: Any, _: Any) -> tuple[Any, Any]:
@@ -93,13 +93,13 @@ def _rooted(carry: Any, step: Step, xs: list[Tensor]) -> Any:
 
     A first state without a gradient would be a reason to compile the first graph apart.
     """
-    leaves, structure = pytree.tree_flatten(carry)
+    leaves, structure = pytree().tree_flatten(carry)
     constants = [leaf for leaf in leaves if _is_constant(leaf)]
     anchor = next(filter(_is_differentiated, [*xs, *_held(step)]), None)
     if not torch.is_grad_enabled() or not constants or anchor is None:
         return carry
     rooted = iter(_Root.apply(anchor, *constants))  # type: ignore[no-untyped-call]
-    return pytree.tree_unflatten(
+    return pytree().tree_unflatten(
         [next(rooted) if _is_constant(leaf) else leaf for leaf in leaves], structure
     )
 
@@ -116,20 +116,20 @@ def _held(step: Step) -> Iterator[Any]:
     """What ``step`` closes over, looked for in nested containers."""
     cells = getattr(step, "__closure__", None) or ()
     for cell in cells:
-        yield from pytree.tree_iter(cell.cell_contents)
+        yield from pytree().tree_iter(cell.cell_contents)
 
 
 def _segment(step: Step, carry: Any, leaves: Any, structure: Any) -> tuple[Any, Any]:
-    carry, ys = step(carry, pytree.tree_unflatten(leaves, structure))
+    carry, ys = step(carry, pytree().tree_unflatten(leaves, structure))
     return carry, ys
 
 
 def _steps(step: Step, carry: Any, leaves: Any, structure: Any) -> tuple[Any, Any]:
     ys = []
     for slices in zip(*(leaf.unbind(0) for leaf in leaves), strict=True):
-        carry, y = step(carry, pytree.tree_unflatten(list(slices), structure))
+        carry, y = step(carry, pytree().tree_unflatten(list(slices), structure))
         ys.append(y)
-    return carry, pytree.tree_map(lambda *steps: torch.stack(steps), *ys)
+    return carry, pytree().tree_map(lambda *steps: torch.stack(steps), *ys)
 
 
 def _chunks(
@@ -147,7 +147,7 @@ def _chunks(
     for part in zip(*(leaf.split_with_sizes(lengths) for leaf in leaves), strict=True):
         carry, y = of_size[part[0].shape[0]](carry, list(part), structure)
         ys.append(y)
-    return carry, pytree.tree_map(lambda *parts: torch.cat(parts), *ys)
+    return carry, pytree().tree_map(lambda *parts: torch.cat(parts), *ys)
 
 
 def _in_parts(size: int) -> Callable[[int], list[int]]:

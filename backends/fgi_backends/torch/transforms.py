@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
-from .private import is_compiled, is_eager
+from .private import is_compiled, is_eager, pytree
 
 __all__ = ["compile", "grad", "jvp", "value_and_grad", "vjp", "vmap"]
 
@@ -42,9 +41,9 @@ def value_and_grad(
         if not on_tape() or _has_history((args, named)):
             gradient, value = reversed_pair(*args, **named)
             return value, gradient
-        leaves, structure = pytree.tree_flatten(args[argnums])
+        leaves, structure = pytree().tree_flatten(args[argnums])
         leaves = [leaf.detach().requires_grad_() for leaf in leaves]
-        argument = pytree.tree_unflatten(leaves, structure)
+        argument = pytree().tree_unflatten(leaves, structure)
         with torch.enable_grad():
             result = f(*args[:argnums], argument, *args[argnums + 1 :], **named)
         value = result[0] if has_aux else result
@@ -55,14 +54,14 @@ def value_and_grad(
         tape = _Tape(leaves)
         # Under torch.no_grad nothing outside can ask for a derivative.
         outside = tape.leads_outside if torch.is_grad_enabled() else lambda x: False
-        kept = [x for x in pytree.tree_leaves(result) if isinstance(x, Tensor) and outside(x)]
+        kept = [x for x in pytree().tree_leaves(result) if isinstance(x, Tensor) and outside(x)]
         gradient = _gradient(value, leaves, tape, outside, retain_graph=bool(kept))
-        result = pytree.tree_map_only(
+        result = pytree().tree_map_only(
             Tensor, lambda x: x if any(x is y for y in kept) else x.detach(), result
         )
         for leaf in leaves:  # nobody outside has it
             leaf.requires_grad_(False)
-        return result, pytree.tree_unflatten(gradient, structure)
+        return result, pytree().tree_unflatten(gradient, structure)
 
     return both
 
@@ -93,7 +92,7 @@ def _gradient(
 
 
 def _has_history(tree: Any) -> bool:
-    leaves = pytree.tree_leaves(tree)
+    leaves = pytree().tree_leaves(tree)
     return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves)
 
 

@@ -36,9 +36,7 @@ def settings(device: str) -> dict[str, Any]:
     """What else decides how fast it is."""
     if device == "cpu":
         return {"threads": len(os.sched_getaffinity(0))}
-    return {
-        "matmul precision": jax.config.values["jax_default_matmul_precision"] or "default, TF32"
-    }
+    return {"matmul precision": jax.config.jax_default_matmul_precision or "default, TF32"}
 
 
 def flush(device: str) -> None:

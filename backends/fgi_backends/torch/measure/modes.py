@@ -11,7 +11,6 @@ import torch
 import torch.utils.checkpoint
 from torch import Tensor, func
 from torch.autograd import forward_ad
-from torch.jit._trace import TracerWarning
 
 from ...measure.mode import AbsentError, Build, Function, Mode, direct, table
 from ..torchscript import inject
@@ -73,7 +72,7 @@ def dual(f: Function, x: Tensor, u: Tensor) -> Pair:
 
 
 def compiled(f: Function) -> Any:
-    torch._dynamo.reset()
+    torch.compiler.reset()
     return torch.compile(f, fullgraph=True)
 
 
@@ -108,7 +107,7 @@ def scripted(keep: Function) -> Callable[[Any], Any]:
 
 def traced(f: Function, x: Tensor) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("error", TracerWarning)
+        warnings.simplefilter("error", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         # It asks what it traces for a name, which a surrogate has not.
         return torch.jit.trace(lambda x: f(x), (x,))  # type: ignore[no-untyped-call]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -11,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from ...measure.execution import Execution, Function, Phases, table
+from ..private import graph_breaks as graph_breaks, memory_changes, pytree
 from ..transforms import with_own_code
 
 __all__ = [
@@ -28,7 +27,7 @@ __all__ = [
 
 
 def to_device(tree: Any, device: str) -> Any:
-    return pytree.tree_map_only(Tensor, lambda x: x.to(device), tree)
+    return pytree().tree_map_only(Tensor, lambda x: x.to(device), tree)
 
 
 def device_name(device: str) -> str | None:
@@ -57,17 +56,8 @@ def peak_memory(device: str, both: Callable[[], Any]) -> int | None:
         both()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
-    with torch.autograd.profiler.profile(profile_memory=True) as profile:
-        both()
-    events = [e for e in profile.kineto_results.events() if e.name() == "[memory]"]
-    sizes = [e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())]
-    return max(accumulate(sizes), default=0)
-
-
-def graph_breaks() -> int | None:
-    """How many there were in this process; None before anything was compiled."""
-    dynamo = sys.modules.get("torch._dynamo.utils")
-    return sum(dynamo.counters["graph_break"].values()) if dynamo else None
+    changes = memory_changes(both)
+    return None if changes is None else max(accumulate(changes), default=0)
 
 
 def _nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
@@ -86,7 +76,7 @@ def _nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
 
 
 def _leaves(p: Any) -> Any:
-    return pytree.tree_map_only(Tensor, lambda x: x.detach().requires_grad_(), p)
+    return pytree().tree_map_only(Tensor, lambda x: x.detach().requires_grad_(), p)
 
 
 def _seconds(x: Tensor, run: Callable[[], Any]) -> float:
@@ -107,7 +97,7 @@ def _phases(
     f: Function, p: Any, data: tuple[Any, ...], u: Tensor, inference: Function | None = None
 ) -> Phases:
     p = _leaves(p)
-    leaves = pytree.tree_leaves(p)
+    leaves = pytree().tree_leaves(p)
     value = inference or f
 
     def gradient(y: Tensor) -> Any:
@@ -148,7 +138,7 @@ def _when_called(f: Function) -> Function:
     made: list[Any] = []
 
     def run(p: Any, *data: Any) -> Any:
-        leaves = pytree.tree_leaves((p, data))
+        leaves = pytree().tree_leaves((p, data))
         if not made:
             made.append(_trace(f, p, data))
         return made[0](*leaves)
@@ -157,10 +147,10 @@ def _when_called(f: Function) -> Function:
 
 
 def _trace(f: Function, p: Any, data: tuple[Any, ...]) -> Any:
-    leaves, structure = pytree.tree_flatten((p, data))
+    leaves, structure = pytree().tree_flatten((p, data))
 
     def flat(*leaves: Tensor) -> Any:
-        p, data = pytree.tree_unflatten(list(leaves), structure)
+        p, data = pytree().tree_unflatten(list(leaves), structure)
         return f(p, *data)
 
     with warnings.catch_warnings():
@@ -183,8 +173,8 @@ def _traced_nodes(f: Function, p: Any, data: tuple[Any, ...]) -> int:
 def _captured(f: Function, p: Any, data: tuple[Any, ...], u: Tensor) -> Phases:
     """All kernels of a loop in one CUDA graph; what it reads is copied in, as it has to be."""
     p, given = _leaves(p), data
-    leaves = pytree.tree_leaves(p)
-    data = pytree.tree_map(torch.clone, given)
+    leaves = pytree().tree_leaves(p)
+    data = pytree().tree_map(torch.clone, given)
 
     def replayed(run: Callable[[], Any]) -> Callable[[], float]:
         graphs: list[torch.cuda.CUDAGraph] = []
