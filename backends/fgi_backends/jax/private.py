@@ -1,8 +1,8 @@
 """The undocumented names of JAX that this backend uses, all of them: two primitives are made here.
 
 A primitive is one operation with rules of its own. ``jax.custom_jvp`` is the public way to give an
-operation a derivative, and cannot be used: Taylor mode, ``jax.experimental.jet``, fails on a function
-that has one (UnexpectedTracerError in JAX 0.10.2).
+operation a derivative, and cannot be used: Taylor mode, ``jax.experimental.jet``, fails on a
+function that has one (UnexpectedTracerError in JAX 0.10.2).
 
 Where a version of JAX lacks one of these names, ``PRIMITIVES`` is None and the backend uses the
 expansion alone.
