@@ -281,3 +281,14 @@ def test_a_segment_that_is_recomputed() -> None:
         gradients.append(leaf.grad)
     same(gradients[1], gradients[0])
     same(gradients[2], gradients[0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_slope_of_another_shape_is_the_error_of_the_expansion(dtype: str) -> None:
+    @fgi.surrogate
+    def outer(x: Any) -> Any:
+        return torch.stack([x, x])
+
+    x = torch.ones(4, dtype=getattr(torch, dtype), requires_grad=True)
+    with pytest.raises(ValueError, match=r"outer: x is .*, slope makes the result .*\(2, 4\)"):
+        outer()(x).sum().backward()

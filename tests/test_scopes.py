@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import fgi
+from fgi.injection import inference
 from fgi.injection.fast import fast_paths_enabled
-from fgi.injection.inference import mode
 from support.frameworks import INSTALLED, INSTALLED_AUTODIFF, backend, to_framework, to_numpy
 
 State = tuple[str, str | None, bool]
@@ -31,7 +31,7 @@ SECOND = INSTALLED[0]
 
 def state() -> State:
     """What the three scopes say here."""
-    return fgi.get_backend(), mode(), fast_paths_enabled()
+    return fgi.get_backend(), inference._scope.get(), fast_paths_enabled()
 
 
 BLOCKS: dict[str, tuple[Callable[[], AbstractContextManager[None]], State]] = {

@@ -126,7 +126,7 @@ class Surrogate(Definition):
         if self.through == "primitive":
             y = self._bypass(xp, x, fx)
         elif only_x and not u:
-            y = by_slope(xp, fx, lambda x0: self._slope(xp, x0), x, order=self.order)
+            y = by_slope(xp, fx, lambda x0: self._fitting_slope(xp, x0), x, order=self.order)
         else:
             y = self._expand(xp, x, fx, *u)
         if not xp.same_shape(y, x):
@@ -265,6 +265,16 @@ class Surrogate(Definition):
 
     def _slope(self, xp: Backend, x: Array, *u: Array) -> Array:
         return self._computed(xp, x, type(self).slope, *(u if self.random else ()))
+
+    def _fitting_slope(self, xp: Backend, x: Array) -> Array:
+        """The slope; one that broadcasts away from the shape of ``x`` is an error."""
+        slope = self._slope(xp, x)
+        if isinstance(slope, NUMBERS) or xp.same_shape(slope, x):
+            return slope
+        product = slope * xp.ones_like(x)
+        if not xp.same_shape(product, x):
+            raise shape_error(type(self).__name__, "slope", product, x)
+        return slope
 
     def _formula(self, xp: Backend, x: Array, formula: Callable[..., Any], *u: Array) -> Any:
         """The formula, in at least float32; of a class of the user's, on a copy."""
