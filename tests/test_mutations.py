@@ -10,7 +10,8 @@ import pytest
 import fgi
 import fgi.testing
 from support import frameworks
-from support.mutations import FAULTS, HONEST, SPIKE, Fault
+from support.mutations import SPIKE, Fault
+from support.mutations_inside import FAULTS, HONEST
 
 FRAMEWORKS = frameworks.INSTALLED_AUTODIFF
 LOADED = [frameworks.backend(name) for name in FRAMEWORKS]
